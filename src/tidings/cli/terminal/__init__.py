@@ -1,0 +1,1 @@
+"""The terminal client: screens on the SDK, and nothing but the SDK."""

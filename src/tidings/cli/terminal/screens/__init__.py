@@ -1,0 +1,1 @@
+"""What fills the terminal at a time, and what is laid over it."""

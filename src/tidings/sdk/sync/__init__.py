@@ -1,0 +1,1 @@
+"""What keeps a device and its server in agreement: the inbox, the outbox, and the connection between them."""

@@ -1,0 +1,364 @@
+"""Builds a server: the one place that knows every part, and passes each what it needs."""
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import uvicorn
+from litestar import Litestar
+
+from tidings import __version__
+from tidings.server.domain.permission import STRANGER_MESSAGES
+from tidings.server.domain.rates import Buckets
+from tidings.server.folder import Folder, FolderInUse
+from tidings.server.gateway.connection import Gateway
+from tidings.server.gateway.handover import MessageListener
+from tidings.server.gateway.intake import Bounds, Intake
+from tidings.server.gateway.listening import Web, listen
+from tidings.server.gateway.registry import Registry
+from tidings.server.gateway.upgrade import Doorway, Front, Upgrade
+from tidings.server.gateway.wheel import Wheel
+from tidings.server.http import accounts as account_routes
+from tidings.server.http import admin as admin_routes
+from tidings.server.http import devices as device_routes
+from tidings.server.http import health as health_routes
+from tidings.server.http import pages as page_routes
+from tidings.server.http.application import application
+from tidings.server.http.callers import Callers
+from tidings.server.http.headers import security_headers
+from tidings.server.http.pages import Pages
+from tidings.server.jobs.expiry import Expiry
+from tidings.server.jobs.periodic import Job, Jobs
+from tidings.server.jobs.seen import Seen
+from tidings.server.ports.clock import Clock, Timer
+from tidings.server.ports.keys import Keys
+from tidings.server.ports.mailboxes import Mailboxes
+from tidings.server.services.ack import AckEntries, MarkAsRead
+from tidings.server.services.conversations import OpenConversation, RespondToStranger, ShowConversations
+from tidings.server.services.credentials import Credentials
+from tidings.server.services.devices import Devices
+from tidings.server.services.greet import Greet
+from tidings.server.services.invites import Invites
+from tidings.server.services.keys import AnswerQuery, HandOutKeys, Supply, TakeKeys, TakeSignatures
+from tidings.server.services.life import ShowPresence, ShowTyping
+from tidings.server.services.passwords import Passwords
+from tidings.server.services.rates import Rates
+from tidings.server.services.registration import Registration
+from tidings.server.services.seeding import Person, seed_people
+from tidings.server.services.send import SendMessage
+from tidings.server.services.share_keys import ShareSessionKeys
+from tidings.server.settings import Settings
+from tidings.server.storage.memory.presence import MemoryPresence
+from tidings.server.storage.sql.accounts import SqlAccounts
+from tidings.server.storage.sql.crowd import SqlCrowd
+from tidings.server.storage.sql.database import SqlDatabase
+from tidings.server.storage.sql.keys import SqlKeys
+from tidings.server.storage.sql.sign_ins import SqlLastSeen, SqlSignIns
+from tidings.server.storage.sqlite.conversations import SqliteConversations
+from tidings.server.storage.sqlite.database import Step
+from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
+from tidings.server.storage.sqlite.opening import Corrupt
+from tidings.server.telemetry.log import start_logging
+from tidings.server.telemetry.metrics import Metrics
+from tidings.wire import commands as c
+from tidings.wire import http
+from tidings.wire.codec import codecs_for_server
+from tidings.wire.frames import Limits
+from tidings.wire.limits import MAX_CIPHERTEXT
+
+LOG = logging.getLogger("tidings")
+
+__all__ = ["Corrupt", "FolderInUse", "Person", "Server", "Settings", "SystemClock", "seed", "serve"]
+
+STATIC: Final = Path(__file__).parent.parent / "static"
+LEAVE_SECONDS: Final = 8.0
+"""How long devices are given to leave when the server goes down."""
+BACKLOG: Final = 4_096
+"""Connections that wait to be accepted."""
+GARBAGE: Final = 20_000
+"""New objects after which the youngest are looked through for garbage in circles."""
+COME_BACK_MS: Final = 500
+JITTER_MS: Final = 4_000
+
+
+class SystemClock:
+    """The port `Clock`, as the machine has it."""
+
+    def now(self) -> int:
+        """See Clock."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """See Clock."""
+        return time.monotonic()
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> Timer:
+        """See Clock."""
+        return asyncio.get_running_loop().call_later(delay, callback)
+
+
+class Server:
+    """Everything that runs in one process. Made within the event loop that it runs on.
+
+    Tests replace the clock, stand between a port and who uses it (`around_...`), watch commits and add sockets.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Folder,
+        *,
+        clock: Clock | None = None,
+        around_mailboxes: Callable[[Mailboxes], Mailboxes] = lambda mailboxes: mailboxes,
+        around_keys: Callable[[Keys], Keys] = lambda keys: keys,
+        on_step: Step | None = None,
+        extra_sockets: dict[str, Callable[[], MessageListener]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics()
+        self.database = SqlDatabase.at(folder.path / "accounts.db")
+        self.store = SqliteMailboxes(
+            folder.path / "mailboxes.db",
+            self.clock,
+            folder.server_id,
+            retention_ms=settings.retention_ms,
+            box_limit=settings.box_limit,
+            on_step=on_step,
+        )
+        self.mailboxes = around_mailboxes(self.store)
+        self.conversations = SqliteConversations(self.store)
+        self.accounts = SqlAccounts(self.database)
+        self.keys = around_keys(SqlKeys(self.database))
+        last_seen = SqlLastSeen(self.database)
+
+        self.registry = Registry()
+        self.rates = Rates(Buckets(settings.rates), self.clock)
+        self.supply = Supply()
+        self.seen = Seen(self.keys, self.clock)
+        self.invites = Invites(self.accounts, self.clock, self.rates)
+        self.devices = Devices(self.keys, self.accounts, self.mailboxes, self.conversations, self.registry, self.clock)
+        self.life = ShowPresence(MemoryPresence(), last_seen, self.conversations, self.registry, self.clock)
+        credentials = Credentials(
+            SqlSignIns(self.database), self.mailboxes, self.registry, self.clock, server_id=folder.server_id
+        )
+        registration = Registration(
+            *(self.accounts, self.keys, Passwords(), self.clock, self.rates, self.metrics), server_id=folder.server_id
+        )
+
+        self.wheel = Wheel(self.clock, on_turn=self.metrics.lag.observe)
+        self.bounds = Bounds(self.wheel, settings.connections_per_address, settings.proxies)
+        self.doorway = Doorway(
+            self._gateway(folder.server_id),
+            credentials,
+            self.bounds,
+            Front(
+                cookie_name=settings.cookie_name,
+                origins=settings.origins,
+                proxies=settings.proxies,
+                secure=settings.secure,
+                headers=security_headers(secure=settings.secure),
+            ),
+            extra=extra_sockets,
+        )
+        callers = Callers(
+            credentials,
+            self.rates,
+            cookie_name=settings.cookie_name,
+            secure=settings.secure,
+            admin_token=folder.admin_token,
+            is_own_origin=self.doorway.is_own_origin,
+            client_address=self.doorway.client_address,
+        )
+        self.application: Litestar = application(
+            callers,
+            [
+                account_routes.routes(callers, registration, self.invites, self.accounts, self.life, self.rates),
+                device_routes.routes(callers, self.devices, credentials),
+                admin_routes.routes(callers, self.accounts, self.keys, self.invites, self.devices),
+                health_routes.routes(self.metrics, folder.admin_token, lambda: self.is_ready, self._refresh),
+                *page_routes.routes(Pages(STATIC)),
+            ],
+        )
+        self.jobs = Jobs(
+            [
+                Job("expiry", 60.0, Expiry(self.mailboxes, self.registry, self.clock)),
+                Job("seen", 60.0, self.seen),
+                Job("last seen", 60.0, self.life.keep),
+                Job("checkpoint", settings.checkpoint_seconds, self._checkpoint),
+                Job("rates", 10.0, self._forget_rates),
+            ]
+        )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether messages can be taken."""
+        return self.store.database.ready and not self.store.database.full
+
+    async def start(self) -> None:
+        """Open the stores, finish what a crash interrupted, begin to work. Raises Corrupt."""
+        await self.store.start()
+        await self.database.start()
+        await self.devices.settle()
+        await self.supply.load(self.keys)
+        self.wheel.start()
+        self.jobs.start()
+
+    async def first_invite(self) -> http.Invite | None:
+        """Return an invite for the first admin, or None if there is one."""
+        if await self.accounts.has_admin():
+            return None
+        return await self.invites.create_for_server(http.NewInvite(), admin=True)
+
+    async def leave(self) -> None:
+        """Send all devices away, in an orderly manner (D13)."""
+        LOG.info("leaving", extra={"count": len(self.registry)})
+        await self.registry.send_away(COME_BACK_MS, JITTER_MS, LEAVE_SECONDS)
+
+    async def stop(self) -> None:
+        """Finish commits and close the stores."""
+        self.wheel.stop()
+        await self.jobs.stop()
+        for keep in (self.life.keep, self.seen):
+            try:
+                await keep()
+            except Exception:
+                LOG.exception("when people were last here could not be written down")
+        await self.store.stop()
+        await self.database.stop()
+
+    def uvicorn_config(self) -> uvicorn.Config:
+        """Return how uvicorn serves this server: its HTTP, our bounds, our sockets."""
+        settings = self.settings
+        return uvicorn.Config(
+            self.application,
+            http=partial(Intake, bounds=self.bounds),  # type: ignore[arg-type] # called like the class
+            ws=lambda **_: Upgrade(self.doorway),  # type: ignore[arg-type] # called like the class
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            headers=security_headers(secure=settings.secure),
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=list(settings.proxies),
+            backlog=BACKLOG,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=1,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+
+    def _gateway(self, server_id: str) -> Gateway:
+        send = SendMessage(self.mailboxes, self.registry, self.metrics)
+        share = ShareSessionKeys(self.mailboxes, self.registry)
+        ack = AckEntries(self.mailboxes, self.registry)
+        read = MarkAsRead(self.mailboxes, self.registry)
+        hand_out = HandOutKeys(self.keys, self.mailboxes, self.registry, self.rates, self.supply)
+        return Gateway(
+            handlers={
+                c.Send: (send, send.reply),
+                c.ShareKeys: (share, share.reply),
+                c.Ack: (ack, ack.reply),
+                c.MarkRead: (read, read.reply),
+                c.SetTyping: (ShowTyping(self.conversations, self.registry, self.rates), None),
+                c.SetPresence: (self.life.set_presence, None),
+                c.Watch: (self.life.watch, None),
+                c.QueryKeys: (AnswerQuery(self.keys, self.rates), None),
+                c.ClaimKeys: (hand_out, None),
+                c.UploadKeys: (TakeKeys(self.keys, self.rates, self.supply), None),
+                c.UploadSignatures: (TakeSignatures(self.keys), None),
+                c.OpenDirect: (
+                    OpenConversation(self.conversations, self.accounts, self.registry, self.rates),
+                    None,
+                ),
+                c.Respond: (RespondToStranger(self.conversations, self.registry, self.life), None),
+                c.ListConversations: (ShowConversations(self.conversations), None),
+            },
+            codecs=codecs_for_server(),
+            mailboxes=self.mailboxes,
+            registry=self.registry,
+            wheel=self.wheel,
+            greet=Greet(self.mailboxes, server_id),
+            rates=self.rates,
+            frames=self.rates.rate("frame"),
+            supply=self.supply,
+            metrics=self.metrics,
+            limits=Limits(MAX_CIPHERTEXT, self.settings.retention_days, STRANGER_MESSAGES),
+            server_id=server_id,
+            clock=self.clock,
+            on_seen=self.seen.note,
+            on_leave=self.life.leave,
+        )
+
+    def _refresh(self) -> None:
+        database = self.store.database
+        self.metrics.batches.set(database.batches)
+        self.metrics.jobs.set(database.jobs)
+        self.metrics.log_bytes.set(database.log_size)
+        self.metrics.ready.set(self.is_ready)
+
+    async def _checkpoint(self) -> None:
+        if self.store.database.log_size:
+            await self.store.database.checkpoint()
+
+    async def _forget_rates(self) -> None:
+        self.rates.forget_full()
+
+
+async def serve(settings: Settings, on_ready: Callable[[Settings, http.Invite | None], None], **replaced: Any) -> None:
+    """Run a server until it is told to stop. Raises FolderInUse, Corrupt, OSError if the port is taken.
+
+    `on_ready` is called when connections are accepted, with the port that was chosen for port 0, and with an
+    invite if there is no admin yet. `replaced` goes to Server.
+    """
+    start_logging(settings.log_level)
+    folder = Folder(settings.data)
+    listening = listen(settings.host, settings.port)
+    try:
+        settings = msgspec.structs.replace(settings, port=listening.getsockname()[1])
+        server = Server(settings, folder, **replaced)
+        await server.start()
+        gc.collect()
+        gc.freeze()  # what lives as long as the server need not be looked at again and again
+        gc.set_threshold(GARBAGE)  # and messages leave none
+        invite = await server.first_invite()
+        folder.announce(settings.url)
+        LOG.info("serving", extra={"port": settings.port, "version": __version__})
+        web = Web(server.uvicorn_config(), server.leave)
+        serving = asyncio.create_task(web.serve([listening]))
+        listening.listen(BACKLOG)  # who is told where the server is may connect at once, and waits for uvicorn
+        await asyncio.sleep(0)  # until it minds the signals: who is told that it runs may stop it at once
+        on_ready(settings, invite)
+        await serving
+        await server.stop()
+    finally:
+        listening.close()
+        folder.close()
+
+
+async def seed(settings: Settings, people: Sequence[Person], pairs: Sequence[tuple[int, int]]) -> list[str]:
+    """Fill a data folder that no server runs on with people, for measurements. Return their conversations."""
+    folder = Folder(settings.data)
+    server = Server(settings, folder)
+    await server.store.start()
+    await server.database.start()
+    try:
+        return await seed_people(
+            people,
+            pairs,
+            SqlCrowd(server.database),
+            server.mailboxes,
+            server.conversations,
+            server_id=folder.server_id,
+        )
+    finally:
+        await server.store.stop()
+        await server.database.stop()
+        folder.close()

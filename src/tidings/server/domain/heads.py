@@ -1,0 +1,107 @@
+"""The state that decides a send: accounts with their boxes, and conversations with their members.
+
+Both mailbox stores hold these objects in memory; the durable ones write every change before they tell of it.
+Numbers (`id`) are a store's own and never leave the server.
+"""
+
+from typing import Final
+
+from tidings.server.domain.marks import Mark
+from tidings.server.domain.permission import Stance
+from tidings.wire.frames import ConversationKind
+from tidings.wire.ids import Address
+
+NONE: Final[frozenset[int]] = frozenset()
+UNKNOWN = b""
+"""The last message of a device is not in memory."""
+
+
+class Box:
+    """The mailbox of one addressable device."""
+
+    __slots__ = (
+        *("account", "acked", "address", "gaps", "id", "key"),
+        *("mailbox_id", "pos", "seen", "stored", "suspended"),
+    )
+
+    def __init__(self, number: int, account: "Owner", address: Address, mailbox_id: bytes, key: bytes) -> None:
+        self.id = number
+        self.account = account
+        self.address = address
+        self.mailbox_id = mailbox_id
+        self.key = key
+        self.pos = 0
+        """The highest position given out."""
+        self.acked = 0
+        """The highest position that the device acknowledged."""
+        self.stored = 0
+        """How many messages wait (key shares do not count)."""
+        self.seen = 0
+        """When the device was last there, in milliseconds since 1970."""
+        self.suspended = False
+        """Unseen for the whole retention: not addressed until it returns."""
+        self.gaps: frozenset[int] = NONE
+        """Conversations that this box has been told to miss messages of, since it was last not full."""
+
+
+class Owner:
+    """An account, with the boxes of its addressable devices by device id."""
+
+    __slots__ = ("boxes", "id", "name", "removed", "version")
+
+    def __init__(self, number: int, name: str, version: int) -> None:
+        self.id = number
+        self.name = name
+        self.version = version
+        self.removed = False
+        """Deleted for good: nobody may write to it."""
+        self.boxes: dict[str, Box] = {}
+
+
+class Membership:
+    """What a conversation knows of one member."""
+
+    __slots__ = ("blocked", "mark", "owner", "since", "stance", "strange")
+
+    def __init__(self, owner: Owner, stance: Stance, since: int) -> None:
+        self.owner = owner
+        self.stance = stance
+        self.since = since
+        self.blocked = False
+        self.strange = 0
+        """Messages that others sent while this member had not accepted yet."""
+        self.mark: Mark | None = None
+        """How far the member got, if a store has looked it up here."""
+
+
+class Head:
+    """A conversation: its members by account number, its epoch and its last place."""
+
+    __slots__ = ("epoch", "id", "kind", "last_sender", "members", "name", "run_start", "seq", "tails")
+
+    def __init__(self, number: int, name: str, kind: ConversationKind) -> None:
+        self.id = number
+        self.name = name
+        self.kind = kind
+        self.epoch = 1
+        self.seq = 0
+        self.members: dict[int, Membership] = {}
+        self.last_sender = 0
+        """The account whose messages end the conversation, and"""
+        self.run_start = 0
+        """the place where this unbroken run of them began."""
+        self.tails: dict[int, bytes | None] = {}
+        """The last accepted message of each box, as far as known."""
+
+    @property
+    def devices(self) -> int:
+        """The sum of the members' device-list versions."""
+        return sum(member.owner.version for member in self.members.values())
+
+    def advance(self, sender: int) -> int:
+        """Take the next place for a message of the account `sender`, and return it."""
+        self.seq += 1
+        if self.last_sender != sender:
+            self.last_sender = sender
+            self.run_start = self.seq
+        return self.seq

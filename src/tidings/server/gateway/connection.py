@@ -1,0 +1,390 @@
+"""One device's connection: the first and the last step of a message's way (docs/architecture.md)."""
+
+import asyncio
+import logging
+import os
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from picows import WSMsgType
+
+from tidings.server.domain.rates import Rate
+from tidings.server.gateway.handover import MessageListener
+from tidings.server.gateway.protocol import Dialogue, Hangup
+from tidings.server.gateway.registry import Registry
+from tidings.server.gateway.wheel import Wheel
+from tidings.server.ports.clock import Clock
+from tidings.server.ports.mailboxes import Mailbox, Mailboxes, StoreFailed, StoreUnavailable
+from tidings.server.services.caller import Caller
+from tidings.server.services.drain import Drain
+from tidings.server.services.greet import Greet
+from tidings.server.services.keys import Supply
+from tidings.server.services.rates import Rates
+from tidings.server.telemetry.metrics import Metrics
+from tidings.wire.closes import Close
+from tidings.wire.codec import Codec
+from tidings.wire.commands import Command, Hello
+from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome, WireError
+from tidings.wire.events import CaughtUp, KeysLow, Ready, Refused, Reply, ServerFrame, Stored
+from tidings.wire.frames import Limits
+from tidings.wire.ids import Address
+from tidings.wire.limits import MAX_FRAME
+
+LOG = logging.getLogger("tidings.gateway")
+
+GREETING_SECONDS: Final = 10.0
+MAX_GREETING: Final = 4_096
+"""Bytes of the longest message before a device is known: nobody else may fill the memory."""
+IDLE_SECONDS: Final = 20.0
+SILENCE_SECONDS: Final = 25.0
+CLOSING_SECONDS: Final = 1.0
+ROOM: Final = 262_144
+"""Bytes waiting for the socket above which a mailbox is not drained further."""
+MOST_WAITING: Final = 1_048_576
+"""Bytes waiting for the socket above which the device is a slow consumer."""
+NEVER_SO_MUCH: Final = 2 * MOST_WAITING
+MOST_COMMANDS: Final = 256
+"""Commands of one connection under way; beyond that it is not read."""
+RETRY_MS: Final = 1_000
+
+TEXT: Final = WSMsgType.TEXT
+BINARY: Final = WSMsgType.BINARY
+
+Call = Callable[[Caller, Any], Awaitable[Any]]
+Finish = Callable[[Any, Any], Reply | None]
+
+
+@dataclass
+class Gateway:
+    """What all connections share."""
+
+    handlers: dict[type, tuple[Call, Finish | None]]
+    codecs: dict[str, Codec[Command]]
+    mailboxes: Mailboxes
+    registry: Registry
+    wheel: Wheel
+    greet: Greet
+    rates: Rates
+    frames: Rate
+    supply: Supply
+    metrics: Metrics
+    limits: Limits
+    server_id: str
+    clock: Clock
+    on_seen: Callable[[Caller], None]
+    on_leave: Callable[[Caller], Awaitable[None]]
+    tasks: set[Future[Any]] = field(default_factory=set)
+
+    def run(self, awaitable: Awaitable[Any]) -> "Future[Any]":
+        """Return the Future of a call; one that is a coroutine is started, and kept until it is done."""
+        if isinstance(awaitable, Future):
+            return awaitable
+        task = asyncio.ensure_future(awaitable)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        return task
+
+
+class Connection(MessageListener):
+    """A socket and the device behind it. `on_closed` is told the `address` that it was from."""
+
+    __slots__ = (
+        *("_address", "_commands", "_cookie", "_dialogue", "_drain", "_ending", "_gateway", "_heard"),
+        *(
+            "_moved",
+            "_on_closed",
+            "_paused",
+            "_pinged",
+            "_resting",
+            "_settled_at",
+            "_waiting",
+            "caller",
+            "codec",
+            "woken",
+        ),
+    )
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        codec: Codec[Command],
+        cookie: Address | None,
+        address: str,
+        on_closed: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self._address = address
+        self._on_closed = on_closed
+        self._gateway = gateway
+        self.codec = codec
+        self._cookie = cookie
+        self._dialogue: Dialogue | None = None
+        self._drain: Drain | None = None
+        self.caller: Caller | None = None
+        self.woken = False
+        self._commands = 0
+        self._paused = False
+        self._pinged = False
+        self._resting = False
+        self._settled_at = 0.0  # when the bucket of this device's frames is full again
+        self._ending = False
+        self._heard = self._moved = gateway.wheel.now
+        self._waiting = 0
+        self.most = MAX_GREETING
+
+    # From the socket
+
+    def on_connected(self) -> None:
+        """Challenge the device."""
+        self.transport.underlying_transport.set_write_buffer_limits(high=ROOM)
+        self._dialogue = Dialogue(self.codec, os.urandom(32))
+        self._gateway.metrics.connections.inc()
+        self._gateway.wheel.add(self, GREETING_SECONDS)
+        self.write(self._dialogue.opening(self._gateway.server_id))
+
+    def on_heard(self) -> None:
+        """Note that the device is alive."""
+        self._heard = self._gateway.wheel.now
+        self._pinged = False
+
+    def on_ping(self, payload: bytes) -> None:
+        """Answer, unless the device does not read what it is sent: pongs would pile up beyond all bounds."""
+        if not self._paused:
+            super().on_ping(payload)
+
+    def on_message(self, data: bytes, *, text: bool) -> None:
+        """Run the command in a message."""
+        assert self._dialogue is not None
+        try:
+            command = self._dialogue.receive(data, text=text)
+        except Hangup as hangup:
+            self.end(hangup.code)
+            return
+        if isinstance(command, Refused):
+            self._count(command.error)
+            self._send(command)
+            self._pace()
+        elif self.caller is not None:
+            self._run(self.caller, command)
+        elif isinstance(command, Hello) and not self._commands:
+            self._commands = 1
+            self._gateway.run(self._greet(command, self._dialogue))
+
+    def on_gone(self) -> None:
+        """Forget the device, unless it is here by another connection."""
+        gateway, caller = self._gateway, self.caller
+        self._ending = True
+        self._on_closed(self._address)
+        gateway.metrics.connections.dec()
+        if caller is not None and gateway.registry.remove(caller.box, self):
+            gateway.metrics.devices.dec()
+            gateway.run(gateway.on_leave(caller))
+
+    def pause_writing(self) -> None:
+        """Let the mailbox wait until the socket has room."""
+        self._paused = True
+        self._waiting, self._moved = NEVER_SO_MUCH, self._gateway.wheel.now
+
+    def resume_writing(self) -> None:
+        """Drain on."""
+        self._paused = False
+        self.wake()
+
+    # To the socket
+
+    def write(self, data: bytes) -> None:
+        """Write an encoded frame. A device that does not read what waits for it is cut off; it loses nothing."""
+        self.transport.send(TEXT if self.codec.text else BINARY, data)
+        if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MOST_WAITING:
+            self._cut_for(Close.SLOW_CONSUMER)
+
+    def end(self, code: Close) -> None:
+        """Say goodbye; the connection is cut when the device has answered, or soon."""
+        self.fail(code, "")
+
+    def fail(self, code: int, reason: str) -> None:
+        """See MessageListener: an answer is given its time, as after every goodbye."""
+        if not self._ending:
+            self._ending = True
+            self._gateway.metrics.closed.labels(str(int(code))).inc()
+            self.hang_up(code, reason)
+            self._gateway.wheel.add(self, CLOSING_SECONDS)
+
+    def cut(self) -> None:
+        """End the connection without a word."""
+        self._ending = True
+        self.transport.disconnect(graceful=False)
+
+    def _cut_for(self, reason: Close) -> None:
+        """End the connection with a device that would not read why."""
+        self._gateway.metrics.closed.labels(str(reason.value)).inc()
+        self.cut()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Return whether what waits for the socket has not become less for as long as a silence may last."""
+        waiting = self.transport.underlying_transport.get_write_buffer_size()
+        if waiting < self._waiting:
+            self._waiting, self._moved = waiting, now
+        return now - self._moved >= SILENCE_SECONDS
+
+    def look(self, now: float) -> float:
+        """See Watched: end what is silent, ping what is idle."""
+        if self.transport.is_disconnected:
+            return 0.0
+        silent = now - self._heard
+        if self._ending:
+            self.cut()
+        elif self.caller is None:
+            self.end(Close.NOT_SIGNED_IN)
+        elif silent >= SILENCE_SECONDS:
+            self._cut_for(Close.SILENT)
+        elif self._paused and self._is_stuck(now):
+            self._cut_for(Close.SLOW_CONSUMER)
+        elif silent >= IDLE_SECONDS:
+            if not self._pinged:
+                self._pinged = True
+                self.transport.send_ping()
+            return SILENCE_SECONDS - silent
+        else:
+            return IDLE_SECONDS - silent
+        return 0.0
+
+    # The mailbox (see services.drain.Sink)
+
+    def wake(self) -> None:
+        """Drain the mailbox if there is room."""
+        if self._drain is not None and not self._ending:
+            self._drain.wake()
+
+    def has_room(self) -> bool:
+        """See Sink."""
+        return not (self._paused or self._ending)
+
+    def take(self, entries: Sequence[Stored]) -> None:
+        """See Sink: the last step of a message's way on the server."""
+        encode = self.codec.encode
+        for entry in entries:
+            self.write(encode(entry))
+        self._gateway.metrics.entries.inc(len(entries))
+
+    def caught_up(self, pos: int) -> None:
+        """See Sink."""
+        self._send(CaughtUp(pos))
+
+    def failed(self, error: BaseException) -> None:
+        """See Sink. A mailbox that refuses is closed: its device was removed a moment ago."""
+        self.end(Close.DEVICE_REMOVED if isinstance(error, Refusal) else Close.REPLACED_BY_RESTART)
+
+    # Commands
+
+    async def _greet(self, hello: Hello, dialogue: Dialogue) -> None:
+        gateway = self._gateway
+        try:
+            caller, mailbox = await gateway.greet(hello, dialogue.nonce, self._cookie)
+        except Refusal:
+            self.end(Close.NOT_SIGNED_IN)
+            return
+        except (StoreFailed, StoreUnavailable):
+            self.end(Close.MOVED)
+            return
+        if self._ending:
+            return
+        self._commands = 0
+        dialogue.greeted = True
+        dialogue.nonce = b""  # it was answered, and is never asked again
+        self.caller = caller
+        self.most = MAX_FRAME
+        gateway.registry.add(caller.box, self)
+        gateway.metrics.devices.inc()
+        gateway.on_seen(caller)
+        await self._catch_up(hello, caller, mailbox)
+
+    async def _catch_up(self, hello: Hello, caller: Caller, mailbox: Mailbox) -> None:
+        gateway = self._gateway
+        same = hello.mailbox_id == mailbox.mailbox_id
+        self._send(Ready(hello.id, mailbox.mailbox_id, mailbox.acked, gateway.limits, gateway.clock.now()))
+        try:
+            marks = await gateway.mailboxes.marks_since(caller.box, hello.marks_since if same else 0)
+        except (Refusal, StoreFailed, StoreUnavailable) as error:
+            self.failed(error)
+            return
+        if self._ending:
+            return
+        for mark in marks:
+            self._send(mark)
+        if gateway.supply.is_low(caller.address):
+            self._send(KeysLow(0))
+        self._drain = Drain(gateway.mailboxes, caller.box, hello.last_pos if same else 0, self)
+        self.wake()
+
+    def _run(self, caller: Caller, command: Command) -> None:
+        gateway = self._gateway
+        call, finish = gateway.handlers[type(command)]
+        self._commands += 1
+        self._pace()
+        if self._commands == MOST_COMMANDS:
+            self.transport.underlying_transport.pause_reading()
+        gateway.run(call(caller, command)).add_done_callback(partial(self._finish, command, finish))
+
+    def _pace(self) -> None:
+        """Read nothing from a device that has sent too much, until it may send again."""
+        frames, now = self._gateway.frames, self._gateway.clock.monotonic()
+        self._settled_at = frames.charge(self._settled_at, now)
+        wait = frames.wait(self._settled_at, now)
+        if wait and not self._resting:
+            self._resting = True
+            self.transport.underlying_transport.pause_reading()
+            self._gateway.clock.call_later(wait, self._read_on)
+
+    def _read_on(self) -> None:
+        wait = self._gateway.frames.wait(self._settled_at, self._gateway.clock.monotonic())
+        if self.transport.is_disconnected:
+            return
+        if wait:  # more had been read already when the rest began
+            self._gateway.clock.call_later(wait, self._read_on)
+            return
+        self._resting = False
+        if self._commands < MOST_COMMANDS:
+            self.transport.underlying_transport.resume_reading()
+
+    def _finish(self, command: Command, finish: Finish | None, outcome: "Future[Any]") -> None:
+        self._commands -= 1
+        if self._commands == MOST_COMMANDS // 2 and not (self._ending or self._resting):
+            self.transport.underlying_transport.resume_reading()
+        error = outcome.exception()
+        if error is not None:
+            self._refuse(command, _reason(error))
+            return
+        reply = finish(command, outcome.result()) if finish else outcome.result()
+        if reply is not None:
+            self._send(reply)
+
+    def _refuse(self, command: Command, error: WireError) -> None:
+        self._count(error)
+        number = getattr(command, "id", None)
+        if number is not None:
+            self._send(Refused(number, error))
+
+    def _count(self, error: WireError) -> None:
+        self._gateway.metrics.refused.labels(type(error).__struct_config__.tag).inc()
+
+    def _send(self, frame: ServerFrame) -> None:
+        if not self._ending:
+            self.write(self.codec.encode(frame))
+
+
+def _reason(error: BaseException) -> WireError:
+    """Return what a device is told of an error."""
+    match error:
+        case Refusal():
+            return error.error
+        case StoreUnavailable():
+            return Unavailable(RETRY_MS)
+        case StoreFailed():
+            return UnknownOutcome()
+        case _:
+            LOG.error("a command failed", exc_info=error)
+            return Unavailable(RETRY_MS)

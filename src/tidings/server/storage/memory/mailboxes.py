@@ -1,0 +1,362 @@
+"""Mailboxes in memory: what the durable store is compared with, and what fast tests run on."""
+
+import asyncio
+import hashlib
+import uuid
+from asyncio import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from tidings.server.domain import admission, announce, retention
+from tidings.server.domain.heads import NONE, Box, Head, Membership, Owner
+from tidings.server.domain.marks import Mark, needed_before
+from tidings.server.ports.clock import Clock
+from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, Notice, Page
+from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.errors import KeyReused, NotAllowed, Refusal
+from tidings.wire.events import Gap, KeyShare, Marks, Message, Stored
+from tidings.wire.frames import Share
+from tidings.wire.ids import Address, conversation_id
+
+T = TypeVar("T")
+
+
+class Letter(NamedTuple):
+    """A message on its way, with what its delivery needs to know."""
+
+    head: Head
+    frame: Message
+    lower: int
+    """The place before it that this mailbox's account needed."""
+
+
+class Record(NamedTuple):
+    """That a message was accepted."""
+
+    seq: int
+    time: int
+    digest: bytes
+
+
+class MemoryMailboxes:
+    """The port `Mailboxes`; `MemoryConversations` works on the same object."""
+
+    def __init__(self, clock: Clock, server_id: str, *, retention_ms: int, box_limit: int) -> None:
+        self.clock = clock
+        self._server_id = server_id
+        self._retention = retention_ms
+        self._box_limit = box_limit
+        self.owners: dict[str, Owner] = {}
+        self.heads: dict[str, Head] = {}
+        self.marks: dict[tuple[int, int], Mark] = {}
+        self._boxes: dict[BoxId, Box] = {}
+        self._entries: dict[BoxId, dict[int, Stored | Letter]] = {}
+        self._failed: dict[BoxId, dict[int, Letter]] = {}
+        self._shares: dict[tuple[BoxId, int], int] = {}
+        self._records: dict[tuple[BoxId, bytes], Record] = {}
+        self._shared: set[tuple[BoxId, bytes]] = set()
+        self._numbers = 0
+        self._stamp = 0
+
+    def set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
+        """See Mailboxes."""
+        return settled(lambda: self._set_devices(account, version, devices))
+
+    def find(self, device: Address) -> "Future[Mailbox | None]":
+        """See Mailboxes."""
+        return settled(lambda: self._find(device))
+
+    def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
+        """See Mailboxes."""
+        return settled(lambda: self._append(send, sender))
+
+    def share(self, keys: ShareKeys, sender: BoxId) -> "Future[Sequence[BoxId]]":
+        """See Mailboxes."""
+        return settled(lambda: self._share(keys, sender))
+
+    def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
+        """See Mailboxes."""
+        return settled(lambda: self._read(box, after, count))
+
+    def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
+        """See Mailboxes."""
+        return settled(lambda: self._ack(box, ack))
+
+    def mark_read(self, box: BoxId, mark: MarkRead) -> "Future[Sequence[Notice]]":
+        """See Mailboxes."""
+        return settled(lambda: self._mark_read(box, mark))
+
+    def marks_since(self, box: BoxId, time: int) -> "Future[Sequence[Marks]]":
+        """See Mailboxes."""
+        return settled(lambda: self._marks_since(box, time))
+
+    def expire(self, now: int) -> "Future[Expired]":
+        """See Mailboxes."""
+        return settled(lambda: self._expire(now))
+
+    def owner(self, account: str) -> Owner:
+        """Return an account's state, made if there is none."""
+        if account not in self.owners:
+            self.owners[account] = Owner(self._number(), account, 0)
+        return self.owners[account]
+
+    def new_head(self, members: Sequence[Membership]) -> Head:
+        """Return a new direct conversation."""
+        head = Head(self._number(), conversation_id(uuid.uuid4(), self._server_id), "direct")
+        for member in members:
+            head.members[member.owner.id] = member
+            self.marks[head.id, member.owner.id] = Mark.starting(0)
+        self.heads[head.name] = head
+        return head
+
+    def shared_with(self, owner: Owner) -> list[Head]:
+        """Return the conversations of an account."""
+        return [head for head in self.heads.values() if owner.id in head.members]
+
+    def changed_mark(self, head: Head, owner: Owner, but: Box | None = None) -> Notice:
+        """Stamp a mark that changed, and return who is to be told."""
+        mark = self.marks[head.id, owner.id]
+        self._stamp = mark.changed = max(self._stamp, self.clock.now())
+        return Notice(announce.marks_event(head, owner, mark), announce.viewers(head, owner.id, but))
+
+    def close(self, box: Box) -> list[Notice]:
+        """Close a mailbox for good; what no other one of the account holds has expired. Return who is told."""
+        held = self._held(box)
+        for other in box.account.boxes.values():
+            if other is not box:
+                for place in self._held(other):
+                    held.pop(place, None)
+        changed: dict[int, Head] = {}
+        for _, letter in sorted(held.items()):
+            if self.marks[letter.head.id, box.account.id].expire(letter.lower, letter.frame.seq):
+                changed[letter.head.id] = letter.head
+        del (
+            box.account.boxes[box.address.device],
+            self._boxes[box.id],
+            self._entries[box.id],
+            self._failed[box.id],
+        )
+        return [self.changed_mark(head, box.account) for head in changed.values()]
+
+    def _held(self, box: Box) -> dict[tuple[int, int], Letter]:
+        """Return the messages of others that a mailbox holds or could not decrypt, by their places."""
+        entries = [*self._entries[box.id].values(), *self._failed[box.id].values()]
+        return {
+            (entry.head.id, entry.frame.seq): entry
+            for entry in entries
+            if isinstance(entry, Letter) and entry.frame.sender != box.account.name
+        }
+
+    def _set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> tuple[list[BoxId], list[Notice]]:
+        owner = self.owner(account)
+        if version < owner.version:
+            return [], []
+        gone = [box for device, box in owner.boxes.items() if devices.get(device) != box.key]
+        told = announce.device_list_change(owner, self.shared_with(owner))[1]
+        expired = [notice for box in gone for notice in self.close(box)]
+        for device, key in devices.items():
+            if device not in owner.boxes:
+                box = Box(self._number(), owner, Address(account, device), uuid.uuid4().bytes, key)
+                box.seen = self.clock.now()
+                owner.boxes[device] = self._boxes[box.id] = box
+                self._entries[box.id], self._failed[box.id] = {}, {}
+        if version == owner.version:
+            return [box.id for box in gone], expired
+        owner.version = version
+        event, now_told = announce.device_list_change(owner, self.shared_with(owner))
+        return [box.id for box in gone], [Notice(event, sorted({*told, *now_told})), *expired]
+
+    def _find(self, device: Address) -> Mailbox | None:
+        owner = self.owners.get(device.account)
+        box = owner.boxes.get(device.device) if owner else None
+        if box is None:
+            return None
+        box.suspended, box.seen = False, self.clock.now()
+        return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
+
+    def _append(self, send: Send, sender: BoxId) -> Appended:
+        box = self._open(sender)
+        now = self.clock.now()
+        digest = hashlib.sha256(send.ciphertext).digest()
+        record = self._records.get((sender, send.msg_id))
+        if record is not None:
+            if record.digest != digest:
+                raise Refusal(KeyReused())
+            return Appended(record.seq, record.time, ())
+        admission.check_age(send.msg_id, now, self._retention)
+        head = self.heads.get(send.conversation)
+        if head is None:
+            raise Refusal(NotAllowed())
+        admission.admit(head, box, send, head.tails.get(box.id))
+        reached, full = admission.recipients(head, box, self._box_limit)
+
+        notices = self._accept_by_writing(head, box)
+        before = head.last_sender, head.run_start
+        seq = head.advance(box.account.id)
+        head.tails[box.id] = send.msg_id
+        self._records[sender, send.msg_id] = Record(seq, now, digest)
+        self._put_shares(head, send.shares, box)
+        for target in reached:
+            frame = Message(self._next(target), seq, head.name, *address(box), send.msg_id, now, send.ciphertext)
+            lower = needed_before(seq, target.account.id, *before)
+            self._entries[target.id][frame.pos] = Letter(head, frame, lower)
+            target.stored += 1
+        for target in full:
+            if head.id not in target.gaps:
+                target.gaps |= {head.id}
+                pos = self._next(target)
+                self._entries[target.id][pos] = Gap(pos, head.name, seq)
+        for member in admission.unreachable(head, box, reached) if full else ():
+            lower = needed_before(seq, member.owner.id, *before)
+            if self.marks[head.id, member.owner.id].expire(lower, seq):
+                notices.append(self.changed_mark(head, member.owner))
+        return Appended(seq, now, [target.id for target in (*reached, *full)], notices)
+
+    def _accept_by_writing(self, head: Head, box: Box) -> list[Notice]:
+        notices: list[Notice] = []
+        if head.kind == "direct":
+            mine, theirs = head.members[box.account.id], admission.other_member(head, box.account.id)
+            if mine.stance != "open":
+                mine.stance = "open"
+                notices = [Notice(*change) for change in announce.conversation_changes(head)]
+                notices.append(self.changed_mark(head, box.account))
+            if theirs.stance == "asked":
+                theirs.strange += 1
+        return notices
+
+    def _share(self, keys: ShareKeys, sender: BoxId) -> list[BoxId]:
+        box = self._open(sender)
+        head = self.heads.get(keys.conversation)
+        if head is None or box.account.id not in head.members:
+            raise Refusal(NotAllowed())
+        if (sender, keys.share_id) in self._shared:
+            return []
+        targets = [admission.box_of(head, share.account, share.device) for share in keys.shares]
+        self._shared.add((sender, keys.share_id))
+        self._put_shares(head, keys.shares, box)
+        return [target.id for target in targets]
+
+    def _put_shares(self, head: Head, shares: Sequence[Share], sender: Box) -> None:
+        for share in shares:
+            target = admission.box_of(head, share.account, share.device)
+            pos = self._next(target)
+            self._entries[target.id][pos] = KeyShare(pos, *address(sender), share.ciphertext)
+            self._shares[target.id, pos] = self.clock.now()
+
+    def _read(self, box: BoxId, after: int, count: int) -> Page:
+        state = self._open(box)
+        waiting = [(pos, entry) for pos, entry in sorted(self._entries[box].items()) if pos > after]
+        entries = [entry.frame if isinstance(entry, Letter) else entry for _, entry in waiting[:count]]
+        more = len(waiting) > count
+        return Page(entries, entries[-1].pos if more else state.pos, more)
+
+    def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
+        state = self._open(box)
+        entries, failed = self._entries[box], self._failed[box]
+        state.seen = self.clock.now()
+        changed: dict[int, Head] = {}
+
+        def deliver(letter: Letter) -> None:
+            mark = self.marks[letter.head.id, state.account.id]
+            if letter.frame.sender != state.account.name and mark.deliver(letter.lower, letter.frame.seq):
+                changed[letter.head.id] = letter.head
+
+        for pos in sorted(pos for pos in entries if pos <= ack.pos):
+            entry = entries.pop(pos)
+            if isinstance(entry, Letter):
+                state.stored -= 1
+                if pos in ack.failed:
+                    failed[pos] = entry
+                else:
+                    deliver(entry)
+        for pos in ack.recovered:
+            letter = failed.pop(pos, None)
+            if letter is not None:
+                deliver(letter)
+        state.acked = max(state.acked, min(ack.pos, state.pos))
+        if state.stored < self._box_limit:
+            state.gaps = NONE
+        return [self.changed_mark(head, state.account, state) for head in changed.values()]
+
+    def _mark_read(self, box: BoxId, mark: MarkRead) -> list[Notice]:
+        state = self._open(box)
+        head = self.heads.get(mark.conversation)
+        if head is None or state.account.id not in head.members:
+            return []
+        if not self.marks[head.id, state.account.id].see(mark.seq, head.seq):
+            return []
+        return [self.changed_mark(head, state.account, state)]
+
+    def _marks_since(self, box: BoxId, time: int) -> list[Marks]:
+        me = self._open(box).account
+        return [
+            announce.marks_event(head, member.owner, self.marks[head.id, number])
+            for head in self.shared_with(me)
+            for number, member in head.members.items()
+            if admission.sees_life(head, me.id, number) and self.marks[head.id, number].changed >= max(time, 1)
+        ]
+
+    def _expire(self, now: int) -> Expired:
+        envelopes = shares = suspended = 0
+        changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
+        for box in self._boxes.values():
+            for pos, entry in list(self._old(box, now)):
+                self._entries[box.id].pop(pos, None)
+                self._failed[box.id].pop(pos, None)
+                if not isinstance(entry, Letter):
+                    shares += 1
+                    continue
+                envelopes += 1
+                mark = self.marks[entry.head.id, box.account.id]
+                if entry.frame.sender != box.account.name and mark.expire(entry.lower, entry.frame.seq):
+                    changed[entry.head.id, box.account.id] = entry.head, box.account
+            box.stored = sum(isinstance(entry, Letter) for entry in self._entries[box.id].values())
+            if not box.suspended and box.seen < now - self._retention:
+                box.suspended = True
+                suspended += 1
+        old = [k for k, r in self._records.items() if r.time < now - self._retention - retention.RECORDS_LONGER]
+        for key in old:
+            del self._records[key]
+        notices = [self.changed_mark(head, owner) for head, owner in changed.values()]
+        return Expired(envelopes, shares, len(old), suspended, notices)
+
+    def _old(self, box: Box, now: int) -> Iterator[tuple[int, Stored | Letter]]:
+        letters_before = now - self._retention
+        for pos, entry in [*self._entries[box.id].items(), *self._failed[box.id].items()]:
+            if isinstance(entry, Letter):
+                if entry.frame.time < letters_before:
+                    yield pos, entry
+            elif self._shares.get((box.id, pos), now) < letters_before - retention.SHARES_LONGER:
+                yield pos, entry
+
+    def _open(self, box: BoxId) -> Box:
+        if box not in self._boxes:
+            raise Refusal(NotAllowed())
+        return self._boxes[box]
+
+    def _next(self, box: Box) -> int:
+        box.pos += 1
+        return box.pos
+
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+
+def address(box: Box) -> tuple[str, str]:
+    """Return the wire names of a box's device."""
+    return box.address.account, box.address.device
+
+
+def settled(work: "Callable[[], T]") -> "Future[T]":
+    """Return a Future that is done: with what `work` returned, or with the error that it raised."""
+    future: Future[T] = asyncio.get_running_loop().create_future()
+    try:
+        future.set_result(work())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller of the Future is told
+        future.set_exception(error)
+    return future

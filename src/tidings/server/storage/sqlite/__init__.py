@@ -1,0 +1,1 @@
+"""The mailbox store on one machine: an SQLite file of its own, with group commit."""

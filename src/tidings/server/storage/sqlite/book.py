@@ -1,0 +1,318 @@
+"""What the mailbox store remembers of its tables: accounts with their boxes, conversations, marks.
+
+Everything here mirrors the writing connection, uncommitted rows included, and is used within a transaction
+alone. When a transaction fails, `forget` drops it all.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import apsw
+
+from tidings.server.domain import announce
+from tidings.server.domain.heads import UNKNOWN, Box, Head, Membership, Owner
+from tidings.server.domain.marks import Interval, Mark, needed_before
+from tidings.server.ports.clock import Clock
+from tidings.server.ports.mailboxes import BoxId, Notice
+from tidings.server.storage.sqlite.database import Database, Execute
+from tidings.server.storage.sqlite.schema import LETTER, SHARE
+from tidings.wire.errors import NotAllowed, Refusal
+from tidings.wire.ids import Address, conversation_id
+
+MOST_HEADS: Final = 100_000
+"""Conversations in memory; beyond that everything is forgotten, and read again as it is needed."""
+
+
+class Book:
+    """The heads of the mailbox store, read when they are needed."""
+
+    def __init__(self, database: Database, clock: Clock, server_id: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._server_id = server_id
+        self._stamp = 0
+        self._owners: dict[str, Owner] = {}
+        self._owner_names: dict[int, str] = {}
+        self._boxes: dict[BoxId, Box] = {}
+        self._heads: dict[str, Head] = {}
+        self._head_names: dict[int, str] = {}
+
+    @property
+    def db(self) -> apsw.Connection:
+        """The writing connection."""
+        return self._database.writer
+
+    @property
+    def execute(self) -> Execute:
+        """Run a statement on the writing connection."""
+        return self._database.execute
+
+    def forget(self) -> None:
+        """Drop everything: it may never have come to be."""
+        for memory in (
+            self._owners,
+            self._owner_names,
+            self._boxes,
+            self._heads,
+            self._head_names,
+        ):
+            cast("dict[Any, Any]", memory).clear()
+
+    def trim(self) -> None:
+        """Keep memory bounded. Called when no state is held by anybody: at the start of a job."""
+        if len(self._heads) > MOST_HEADS:
+            self.forget()
+
+    def row(self, query: str, values: Sequence[Any] = ()) -> Any:
+        """Return the first row of a query, or None."""
+        found = self.execute(query, values).fetchall()  # read to its end: an open query would keep the log long
+        return found[0] if found else None
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return all rows of a query."""
+        return self.execute(query, values).fetchall()
+
+    # Accounts and boxes
+
+    def owner(self, name: str) -> Owner:
+        """Return an account's state, made if there is none."""
+        owner = self._owners.get(name)
+        return owner if owner is not None else self._load_owner(name)
+
+    def known_owner(self, name: str) -> Owner | None:
+        """Return an account's state if there is one."""
+        if name in self._owners or self.row("select 1 from owner where name = ?", (name,)):
+            return self.owner(name)
+        return None
+
+    def owner_by_id(self, number: int) -> Owner:
+        """Return an account's state by its number."""
+        name = self._owner_names.get(number)
+        if name is None:
+            (name,) = self.row("select name from owner where id = ?", (number,))
+        return self.owner(name)
+
+    def box(self, number: BoxId) -> Box:
+        """Return an open box. Raises Refusal."""
+        box = self._boxes.get(number)
+        if box is None:
+            found = self.row("select owner from box where id = ?", (number,))
+            if found is None:
+                raise Refusal(NotAllowed())
+            self.owner_by_id(found[0])
+            box = self._boxes[number]
+        return box
+
+    def new_box(self, owner: Owner, device: str, key: bytes) -> Box:
+        """Open a mailbox."""
+        mailbox_id, now = uuid.uuid4().bytes, self._clock.now()
+        self.execute(
+            "insert into box (owner, device, mailbox_id, key, seen) values (?, ?, ?, ?, ?)",
+            (owner.id, device, mailbox_id, key, now),
+        )
+        box = Box(self.db.last_insert_rowid(), owner, Address(owner.name, device), mailbox_id, key)
+        box.seen = now
+        owner.boxes[device] = self._boxes[box.id] = box
+        return box
+
+    def close_box(self, box: Box) -> list[Notice]:
+        """Close a mailbox for good, and drop what waits in it.
+
+        What no other mailbox of the account holds either is never delivered: it has expired. Returns who is told.
+        """
+        changed = self._give_up(box)
+        for kind, ref in self.rows("select kind, ref from entry where box = ?", (box.id,)):
+            self.release(kind, ref)
+        for table in ("entry", "failed", "tail"):
+            self.execute(f"delete from {table} where box = ?", (box.id,))  # noqa: S608 - names of ours
+        self.execute("delete from box where id = ?", (box.id,))
+        del box.account.boxes[box.address.device], self._boxes[box.id]
+        return [self.changed_mark(head, box.account) for head in changed]
+
+    def _give_up(self, box: Box) -> list[Head]:
+        """Expire what this mailbox alone holds for its account; return the conversations in which that is news."""
+        held = self._held(box)
+        others = [other for other in box.account.boxes.values() if other is not box] if held else []
+        for other in others:
+            for place in self._held(other):
+                held.pop(place, None)
+        changed: dict[int, Head] = {}
+        for (conversation, seq), lower in sorted(held.items()):
+            head = self.head_by_id(conversation)
+            if self.mark(head, box.account).expire(lower, seq):
+                changed[conversation] = head
+        return list(changed.values())
+
+    def _held(self, box: Box) -> dict[tuple[int, int], int]:
+        """Return the messages of others that a mailbox holds or could not decrypt, and what was needed before each."""
+        waiting = self.rows(
+            "select l.conversation, l.seq, l.last_sender, l.run_start"
+            " from entry e join letter l on l.id = e.ref where e.box = ? and e.kind = 0 and l.owner != ?",
+            (box.id, box.account.id),
+        )
+        failed = self.rows("select conversation, seq, lower from failed where box = ?", (box.id,))
+        held = {(conversation, seq): lower for conversation, seq, lower in failed}
+        for conversation, seq, *run in waiting:
+            held[conversation, seq] = needed_before(seq, box.account.id, *run)
+        return held
+
+    def release(self, kind: int, ref: int) -> None:
+        """Let go of what an entry refers to: the last mailbox that holds a letter takes it away."""
+        if kind == SHARE:
+            self.execute("delete from share where id = ?", (ref,))
+        elif kind == LETTER:
+            self.execute("delete from letter where id = ? and pending = 1", (ref,))
+            if self.db.changes() == 0:
+                self.execute("update letter set pending = pending - 1 where id = ?", (ref,))
+
+    def _load_owner(self, name: str) -> Owner:
+        found = self.row("select id, version, removed from owner where name = ?", (name,))
+        if found is None:
+            self.execute("insert into owner (name, version) values (?, 0)", (name,))
+            found = self.db.last_insert_rowid(), 0, 0
+        owner = Owner(found[0], name, found[1])
+        owner.removed = bool(found[2])
+        query = "select id, device, mailbox_id, key, acked, top, seen, suspended from box where owner = ?"
+        for number, device, mailbox_id, key, acked, top, seen, suspended in self.rows(query, (owner.id,)):
+            box = Box(number, owner, Address(name, device), mailbox_id, key)
+            box.acked, box.seen, box.suspended = acked, seen, bool(suspended)
+            last = self.row("select max(pos) from entry where box = ?", (number,))[0]
+            box.pos = max(acked, top, last or 0)
+            box.stored = self.row("select count(*) from entry where box = ? and kind = ?", (number, LETTER))[0]
+            owner.boxes[device] = self._boxes[number] = box
+        self._owners[name] = owner
+        self._owner_names[owner.id] = name
+        return owner
+
+    # Conversations
+
+    def head(self, name: str) -> Head | None:
+        """Return a conversation."""
+        head = self._heads.get(name)
+        return head if head is not None else self._load_head(name)
+
+    def head_of(self, owner: Owner, name: str) -> Head:
+        """Return a conversation that an account is a member of. Raises Refusal."""
+        head = self.head(name)
+        if head is None or owner.id not in head.members:
+            raise Refusal(NotAllowed())
+        return head
+
+    def head_by_id(self, number: int) -> Head:
+        """Return a conversation by its number."""
+        name = self._head_names.get(number)
+        if name is None:
+            (name,) = self.row("select name from conversation where id = ?", (number,))
+        return cast("Head", self.head(name))
+
+    def heads_of(self, owner: Owner, after: int = 0, count: int = -1) -> list[Head]:
+        """Return up to `count` conversations of an account, behind the one with the number `after`."""
+        query = "select conversation from member where owner = ? and conversation > ? order by conversation limit ?"
+        return [self.head_by_id(row[0]) for row in self.rows(query, (owner.id, after, count))]
+
+    def direct(self, one: Owner, other: Owner) -> Head | None:
+        """Return the direct conversation of two accounts."""
+        found = self.row("select conversation from direct where low = ? and high = ?", sorted((one.id, other.id)))
+        return self.head_by_id(found[0]) if found else None
+
+    def new_direct(self, opener: Owner, other: Owner) -> Head:
+        """Make the direct conversation of two accounts."""
+        name = conversation_id(uuid.uuid4(), self._server_id)
+        self.execute("insert into conversation values (null, ?, 'direct', 1, 0, 0, 0)", (name,))
+        head = Head(self.db.last_insert_rowid(), name, "direct")
+        self.execute("insert into direct values (?, ?, ?)", (*sorted((opener.id, other.id)), head.id))
+        for member in (Membership(opener, "open", 0), Membership(other, "asked", 0)):
+            head.members[member.owner.id] = member
+            self.execute("insert into member values (?, ?, ?, 0, 0, 0)", (member.owner.id, head.id, member.stance))
+            self.execute("insert into mark values (?, ?, 0, 0, 0, null, null, 0)", (head.id, member.owner.id))
+        self._heads[name] = head
+        self._head_names[head.id] = name
+        return head
+
+    def save_member(self, head: Head, member: Membership) -> None:
+        """Write a membership that changed."""
+        self.execute(
+            "update member set stance = ?, blocked = ?, strange = ? where owner = ? and conversation = ?",
+            (member.stance, member.blocked, member.strange, member.owner.id, head.id),
+        )
+
+    def save_head(self, head: Head) -> None:
+        """Write a conversation's place."""
+        self.execute(
+            "update conversation set seq = ?, last_sender = ?, run_start = ? where id = ?",
+            (head.seq, head.last_sender, head.run_start, head.id),
+        )
+
+    def tail(self, head: Head, box: Box) -> bytes | None:
+        """Return the last accepted message of a device in a conversation."""
+        last = head.tails.get(box.id, UNKNOWN)
+        if last == UNKNOWN:
+            found = self.row("select msg_id from tail where conversation = ? and box = ?", (head.id, box.id))
+            last = head.tails[box.id] = found[0] if found else None
+        return last
+
+    def save_tail(self, head: Head, box: Box, msg_id: bytes) -> None:
+        """Write the last accepted message of a device."""
+        head.tails[box.id] = msg_id
+        self.execute(
+            "insert into tail values (?, ?, ?) on conflict do update set msg_id = excluded.msg_id",
+            (head.id, box.id, msg_id),
+        )
+
+    def _load_head(self, name: str) -> Head | None:
+        query = "select id, kind, epoch, seq, last_sender, run_start from conversation where name = ?"
+        found = self.row(query, (name,))
+        if found is None:
+            return None
+        head = Head(found[0], name, found[1])
+        head.epoch, head.seq, head.last_sender, head.run_start = found[2:]
+        query = "select owner, stance, blocked, strange, since from member where conversation = ?"
+        for owner, stance, blocked, strange, since in self.rows(query, (head.id,)):
+            member = Membership(self.owner_by_id(owner), stance, since)
+            member.blocked, member.strange = bool(blocked), strange
+            head.members[owner] = member
+        self._heads[name] = head
+        self._head_names[head.id] = name
+        return head
+
+    # Marks
+
+    def mark(self, head: Head, owner: Owner) -> Mark:
+        """Return how far an account got in a conversation."""
+        member = head.members[owner.id]
+        mark = member.mark
+        if mark is None:
+            query = (
+                "select since, delivered, read, above, expired, changed from mark where conversation = ? and owner = ?"
+            )
+            since, delivered, read, above, expired, changed = self.row(query, (head.id, owner.id))
+            mark = Mark(since, delivered, read, _intervals(above), _intervals(expired), changed)
+            member.mark = mark
+        return mark
+
+    def changed_mark(self, head: Head, owner: Owner, but: Box | None = None) -> Notice:
+        """Stamp and write a mark that changed, and return who is to be told."""
+        mark = self.mark(head, owner)
+        if not self._stamp:
+            self._stamp = self.row("select max(changed) from mark")[0] or 0
+        self._stamp = mark.changed = max(self._stamp, self._clock.now())
+        self.execute(
+            "update mark set delivered = ?, read = ?, above = ?, expired = ?, changed = ?"
+            " where conversation = ? and owner = ?",
+            (
+                mark.delivered,
+                mark.read,
+                json.dumps(mark.above) if mark.above else None,
+                json.dumps(mark.expired) if mark.expired else None,
+                mark.changed,
+                head.id,
+                owner.id,
+            ),
+        )
+        return Notice(announce.marks_event(head, owner, mark), announce.viewers(head, owner.id, but))
+
+
+def _intervals(text: str | None) -> tuple[Interval, ...]:
+    return tuple((first, last) for first, last in json.loads(text)) if text else ()

@@ -1,0 +1,397 @@
+"""One SQLite file with group commit: statements on the loop's thread, COMMIT in a worker thread.
+
+Calls queue up while a COMMIT waits for the disk, and share the next one. Statements never run while a COMMIT
+does; reads use a connection of their own and see committed data alone. (Measured beside statements in a
+thread: docs/adr/0002.)
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import apsw
+
+from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
+from tidings.server.storage.sqlite.opening import Corrupt, check, open_file
+from tidings.wire.errors import Refusal
+
+T = TypeVar("T")
+Step = Callable[[str], None]
+Execute = Callable[[str, Sequence[Any]], apsw.Cursor]
+
+LOG = logging.getLogger("tidings.storage")
+LOG_PAGES: Final = 4000
+"""Pages of 4 KiB in the log above which a commit copies it into the file."""
+CACHE_KIB: Final = 8_192
+"""The writing connection's cache; pages beyond it are a copy away, in the system's."""
+RESERVE_BYTES: Final = 24 * 1024 * 1024
+"""Kept aside, and given up when the disk is full, so that acks can still be written: the whole log fits into it."""
+RETRY_SECONDS: Final = 1.0
+
+
+class Job(NamedTuple):
+    """Work for the writing connection, and who waits for it."""
+
+    work: Callable[[], Any]
+    future: "Future[Any]"
+    grows: bool
+
+
+class Database:
+    """A writer with group commit, a reader, and what happens when the disk fails.
+
+    `on_reset` is called when something that was done in a transaction did not come to be: whatever was
+    remembered of it must be forgotten. `on_step` is told each step of a commit (fault tests kill there).
+    With `vfs`, which knows no shared memory, reads share the writing connection.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        schema: Sequence[str],
+        *,
+        on_reset: Callable[[], None],
+        on_step: Step | None = None,
+        vfs: str | None = None,
+    ) -> None:
+        self._path = path
+        self._schema = schema
+        self._on_reset = on_reset
+        self._step = on_step or (lambda _: None)
+        self._vfs = vfs
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._loop: AbstractEventLoop
+        self.writer: apsw.Connection
+        self.execute: Execute
+        self.reader: apsw.Connection
+        self._waiting: list[Job] = []
+        self._busy = False
+        self._reading = False
+        self._planned = False
+        self._full = False
+        self._again = False
+        self._stopped = False
+        self.ready = False
+        self.batches = 0
+        self.jobs = 0
+
+    async def start(self) -> None:
+        """Open the file, or make it. Raises Corrupt."""
+        self._loop = asyncio.get_running_loop()
+        await self._loop.run_in_executor(self._thread, check, self._path, self._vfs)
+        try:
+            self._connect()
+        except apsw.Error as error:
+            raise Corrupt(f"{self._path.name} cannot be opened: {error}") from None
+        self.ready = True
+        if not self._make_reserve():
+            self._run_out()
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close."""
+        with contextlib.suppress(StoreUnavailable, StoreFailed):
+            await self.write(lambda: None, grows=False)
+        self.ready = False
+        self._stopped = True
+        self._end_reading()
+        await self._loop.run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    def write(self, work: Callable[[], T], *, grows: bool = True) -> "Future[T]":
+        """Run `work` in the next transaction; the Future is done when it is durable.
+
+        `work` uses `writer` and decides before it writes: when it raises Refusal it has changed nothing.
+        Work that does not make the database grow is done even while the disk is full.
+        """
+        future: Future[T] = self._loop.create_future()
+        if not self.ready:
+            future.set_exception(StoreUnavailable())
+            return future
+        self._waiting.append(Job(work, future, grows))
+        self._plan()
+        return future
+
+    def read(self, work: Callable[[], T]) -> "Future[T]":
+        """Run `work`, which uses `reader`, on committed data."""
+        if self._vfs is not None and self.ready:
+            return self.write(work, grows=False)
+        future: Future[T] = self._loop.create_future()
+        if not self.ready:
+            future.set_exception(StoreUnavailable())
+            return future
+        try:
+            if not self._reading:
+                self._reading = True
+                self._loop.call_soon(self._end_reading)
+                self.reader.execute("begin")
+            future.set_result(work())
+        except Refusal as refusal:
+            future.set_exception(refusal)
+        except apsw.Error as error:
+            LOG.exception("read failed")
+            future.set_exception(StoreFailed(str(error)))
+        return future
+
+    def checkpoint(self) -> "Future[None]":
+        """Copy the log into the file and cut it to nothing: deleted bytes are then gone from the disk.
+
+        Does nothing while the store is in use; call it again.
+        """
+        if self._busy or self._waiting or not self.ready:
+            future: Future[None] = self._loop.create_future()
+            future.set_result(None)
+            return future
+        self._busy = True
+        task = self._loop.run_in_executor(self._thread, self._truncate_log)
+        task.add_done_callback(self._checkpointed)
+        return task
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of the write-ahead log."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._path.with_name(self._path.name + "-wal").stat().st_size
+        return 0
+
+    def _end_reading(self) -> None:
+        """Let go of the snapshot that the reads of one turn of the loop share: each of its own would cost as much."""
+        if self._reading:
+            self._reading = False
+            with contextlib.suppress(apsw.Error):
+                self.reader.execute("commit")
+
+    def _plan(self) -> None:
+        if not self._busy and not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._planned = False
+        if self._busy or not self._waiting:
+            return
+        jobs, self._waiting = self._waiting, []
+        self._busy = True
+        before = self.writer.total_changes()
+        try:
+            self.writer.execute("begin immediate")
+            self._step("begun")
+            outcomes = self._do(jobs)
+        except apsw.Error as error:
+            self._abandon(jobs, error)
+            return
+        self._step("written")
+        if self.writer.total_changes() == before:
+            try:
+                self.writer.execute("commit")
+            except apsw.Error as error:
+                self._abandon(jobs, error)
+            else:
+                self._committed(outcomes)
+            return
+        done = self._loop.run_in_executor(self._thread, self._commit)
+        done.add_done_callback(lambda result: self._after_commit(jobs, outcomes, result.exception()))
+
+    def _do(self, jobs: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
+        try:
+            return [self._attempt(job) for job in jobs]
+        except apsw.FullError:
+            raise
+        except Exception:
+            LOG.exception("a job failed; its batch is done again, job by job")
+        self.writer.execute("rollback")
+        self._on_reset()
+        self.writer.execute("begin immediate")
+        return [self._attempt_alone(job) for job in jobs]
+
+    def _attempt(self, job: Job) -> tuple[Job, Any, Exception | None]:
+        if job.grows and self._full:
+            return job, None, StoreUnavailable()
+        try:
+            return job, job.work(), None
+        except Refusal as refusal:
+            return job, None, refusal
+
+    def _attempt_alone(self, job: Job) -> tuple[Job, Any, Exception | None]:
+        self.writer.execute("savepoint job")
+        try:
+            outcome = self._attempt(job)
+        except apsw.FullError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the others of the batch go on
+            self.writer.execute("rollback to job")
+            self._on_reset()
+            outcome = job, None, StoreUnavailable(str(error))
+        self.writer.execute("release job")
+        return outcome
+
+    def _commit(self) -> None:
+        self._step("committing")
+        self.writer.execute("commit")
+        self._step("committed")
+
+    def _after_commit(
+        self, jobs: list[Job], outcomes: list[tuple[Job, Any, Exception | None]], error: BaseException | None
+    ) -> None:
+        if error is not None:
+            self._abandon(jobs, error)
+        else:
+            self._committed(outcomes)
+            self._step("answered")
+
+    def _committed(self, outcomes: list[tuple[Job, Any, Exception | None]]) -> None:
+        self._end_reading()  # whoever is told of this commit reads what is in it
+        self._busy = self._again = False
+        self.batches += 1
+        self.jobs += len(outcomes)
+        for job, result, error in outcomes:
+            if job.future.cancelled():
+                continue
+            if error is None:
+                job.future.set_result(result)
+            else:
+                job.future.set_exception(error)
+        if self._waiting:
+            self._plan()
+
+    def _abandon(self, jobs: list[Job], error: BaseException) -> None:
+        """Nothing of a batch may have happened, or all of it: say so, and begin anew from the disk."""
+        LOG.error("commit failed", extra={"reason": type(error).__name__})
+        self._end_reading()
+        self._on_reset()
+        if isinstance(error, apsw.FullError):
+            self._make_room(jobs)
+            return
+        for job in jobs:
+            _fail(job, StoreFailed(str(error)))
+        for job in self._waiting:
+            _fail(job, StoreUnavailable())
+        self._waiting = []
+        self.ready = False
+        self._recover()
+
+    def _make_room(self, jobs: list[Job]) -> None:
+        """Nothing of a batch has happened: do it again, once, without what makes the database grow."""
+        with contextlib.suppress(apsw.Error):
+            self.writer.execute("rollback")
+        self._run_out()
+        jobs, self._waiting = [*jobs, *self._waiting], []
+        if self._again:
+            for job in jobs:
+                _fail(job, StoreUnavailable())
+        else:
+            self._waiting = jobs
+        self._again = not self._again
+        # The log goes into the file, with the help of the reserve if need be, and is cut: acks can use its place.
+        task = self._loop.run_in_executor(self._thread, self._truncate_log)
+        task.add_done_callback(self._checkpointed)
+
+    def _recover(self) -> None:
+        if self._stopped:
+            return
+        task = self._loop.run_in_executor(self._thread, self._reopen)
+        task.add_done_callback(self._recovered)
+
+    def _recovered(self, result: "Future[None]") -> None:
+        error = result.exception()
+        if isinstance(error, apsw.FullError):
+            self._run_out()
+        if error is not None:
+            self._loop.call_later(RETRY_SECONDS, self._recover)
+            return
+        self._busy = False
+        self.ready = not self._stopped
+        LOG.warning("the database works again")
+
+    def _reopen(self) -> None:
+        with contextlib.suppress(apsw.Error):
+            self._disconnect()
+        self._connect()
+        # What the failed fsync left in the log may never have reached the disk: write it into the file anew.
+        self._truncate_log()
+        self.writer.execute("insert into meta values('recovered', 1) on conflict do update set value = value + 1")
+
+    def _run_out(self) -> None:
+        if not self._full:
+            LOG.error("the disk is full: reads and acks go on, nothing new is taken")
+            self._full = True
+            with contextlib.suppress(OSError):
+                self._reserve.unlink()
+            self._loop.call_later(RETRY_SECONDS, self._look_for_room)
+
+    def _look_for_room(self) -> None:
+        if self._stopped:
+            return
+        disk = os.statvfs(self._path.parent)
+        if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES or not self._make_reserve():
+            self._loop.call_later(RETRY_SECONDS, self._look_for_room)
+            return
+        self._full = False
+        LOG.warning("there is room again")
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has no room: nothing new is taken, but reads and acks go on."""
+        return self._full
+
+    @property
+    def _reserve(self) -> Path:
+        return self._path.with_name(self._path.name + "-reserve")
+
+    def _make_reserve(self) -> bool:
+        """Return whether the disk had room for the reserve, or is one where room cannot be set aside."""
+        if self._reserve.exists() and self._reserve.stat().st_size == RESERVE_BYTES:
+            return True
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            return error.errno not in (errno.ENOSPC, errno.EDQUOT)
+        return True
+
+    def _truncate_log(self) -> None:
+        self.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _checkpointed(self, result: "Future[None]") -> None:
+        self._busy = False
+        if result.exception() is not None:
+            LOG.error("checkpoint failed", extra={"reason": type(result.exception()).__name__})
+        if self._waiting:
+            self._plan()
+
+    def _connect(self) -> None:
+        self.writer = open_file(self._path, self._vfs)
+        for pragma in ("journal_mode = wal", "synchronous = full", "secure_delete = on", f"cache_size = -{CACHE_KIB}",
+                       f"wal_autocheckpoint = {LOG_PAGES}", "temp_store = memory"):  # fmt: skip
+            self.writer.execute(f"pragma {pragma}").fetchall()
+        settings = {name: self.writer.pragma(name) for name in ("journal_mode", "synchronous", "secure_delete")}
+        if settings != {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}:
+            raise Corrupt(f"{self._path.name} is in the hands of an SQLite that does not keep its promises: {settings}")
+        self._migrate()
+        self.execute = self.writer.cursor().execute  # one cursor for all: a new one costs as much as a small statement
+        self.reader = open_file(self._path, None) if self._vfs is None else self.writer
+
+    def _disconnect(self) -> None:
+        self.reader.close()
+        self.writer.close()
+
+    def _migrate(self) -> None:
+        known = self.writer.pragma("user_version")
+        if known > len(self._schema):
+            raise Corrupt(f"{self._path.name} was made by a newer Tidings (schema {known}), use that one")
+        for number, script in enumerate(self._schema[known:], start=known + 1):
+            with self.writer:
+                self.writer.execute(script)
+                self.writer.execute(f"pragma user_version = {number}")
+
+
+def _fail(job: Job, error: Exception) -> None:
+    if not job.future.done():
+        job.future.set_exception(error)

@@ -1,0 +1,90 @@
+"""The sweep of the mailbox store: what is older than the retention goes, and senders are told."""
+
+from tidings.server.domain import retention
+from tidings.server.domain.heads import Box, Head, Owner
+from tidings.server.domain.marks import needed_before
+from tidings.server.ports.mailboxes import Expired
+from tidings.server.storage.sqlite.book import Book
+from tidings.server.storage.sqlite.schema import GAP, LETTER, SHARE
+
+OLD_LETTERS = """
+select e.box, e.pos, e.ref, l.conversation, l.owner, l.seq, l.last_sender, l.run_start
+from letter l join entry e on e.kind = 0 and e.ref = l.id where l.time < ?
+"""
+OLD_SHARES = "select e.box, e.pos, e.ref from share s join entry e on e.kind = 1 and e.ref = s.id where s.time < ?"
+
+
+def sweep(book: Book, now: int, keep: int) -> Expired:
+    """Delete what is older than `keep` milliseconds at `now`. Runs within a transaction."""
+    changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
+    envelopes = _letters(book, now - keep, changed) + _failed(book, now - keep, changed)
+    shares = _shares(book, now - keep - retention.SHARES_LONGER)
+    records_before = now - keep - retention.RECORDS_LONGER
+    book.execute("delete from record where msg_id < ? and time < ?", (_first_id(now), records_before))
+    records = book.db.changes()
+    book.execute("delete from shared where time < ?", (records_before,))
+    suspended = _suspend(book, now - keep)
+    notices = [book.changed_mark(head, owner) for head, owner in changed.values()]
+    return Expired(envelopes, shares, records, suspended, notices)
+
+
+def _letters(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head, Owner]]) -> int:
+    rows = book.rows(OLD_LETTERS, (before,))
+    for number, pos, ref, conversation, sender, seq, *run in rows:
+        box = book.box(number)
+        _drop(book, box, pos)
+        box.stored -= 1
+        book.release(LETTER, ref)
+        if sender != box.account.id:
+            _expire(book, box, conversation, needed_before(seq, box.account.id, *run), seq, changed)
+    return len(rows)
+
+
+def _failed(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head, Owner]]) -> int:
+    query = "delete from failed where time < ? returning box, conversation, lower, seq"
+    rows = book.rows(query, (before,))
+    for number, conversation, lower, seq in rows:
+        _expire(book, book.box(number), conversation, lower, seq, changed)
+    return len(rows)
+
+
+def _shares(book: Book, before: int) -> int:
+    rows = book.rows(OLD_SHARES, (before,))
+    for number, pos, ref in rows:
+        _drop(book, book.box(number), pos)
+        book.release(SHARE, ref)
+    return len(rows)
+
+
+def _expire(
+    book: Book,
+    box: Box,
+    conversation: int,
+    lower: int,
+    seq: int,
+    changed: dict[tuple[int, int], tuple[Head, Owner]],
+) -> None:
+    head = book.head_by_id(conversation)
+    if book.mark(head, box.account).expire(lower, seq):
+        changed[conversation, box.account.id] = head, box.account
+
+
+def _drop(book: Book, box: Box, pos: int) -> None:
+    """Take an entry out of a box; its position must never be given out again."""
+    book.execute("delete from entry where box = ? and pos = ?", (box.id, pos))
+    if pos == box.pos:
+        book.execute("update box set top = ? where id = ?", (pos, box.id))
+
+
+def _suspend(book: Book, before: int) -> int:
+    query = "update box set suspended = 1 where suspended = 0 and seen < ? returning id"
+    rows = book.rows(query, (before,))
+    for (number,) in rows:
+        book.box(number).suspended = True
+        book.execute("delete from entry where box = ? and kind = ?", (number, GAP))
+    return len(rows)
+
+
+def _first_id(time: int) -> bytes:
+    """Return a msg_id that sorts behind all that were made up to `time` milliseconds."""
+    return (time + 1 + retention.AHEAD).to_bytes(6, "big") + bytes(10)

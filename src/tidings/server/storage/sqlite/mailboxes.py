@@ -1,0 +1,329 @@
+"""Mailboxes in SQLite: the fourth step of a message's way (docs/architecture.md)."""
+
+import hashlib
+from asyncio import Future
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidings.server.domain import admission, announce
+from tidings.server.domain.heads import NONE, Box, Head
+from tidings.server.domain.marks import needed_before
+from tidings.server.ports.clock import Clock
+from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, Notice, Page
+from tidings.server.storage.sqlite.book import Book
+from tidings.server.storage.sqlite.database import Database, Step
+from tidings.server.storage.sqlite.expiry import sweep
+from tidings.server.storage.sqlite.schema import GAP, LETTER, SCHEMA, SHARE
+from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.errors import KeyReused, NotAllowed, Refusal
+from tidings.wire.events import Gap, KeyShare, Marks, Message, Stored
+from tidings.wire.frames import Share
+from tidings.wire.ids import Address
+from tidings.wire.limits import PAGE_BYTES
+
+SEEN_EVERY = 3_600_000
+"""Milliseconds after which it is worth a write that a device was there again."""
+
+ENTRIES = """
+select e.pos, e.kind, e.seq, c.name,
+       l.seq, o.name, l.device, l.msg_id, l.time, l.ciphertext,
+       so.name, s.device, s.ciphertext
+from entry e
+left join letter l on e.kind = 0 and l.id = e.ref
+left join owner o on o.id = l.owner
+left join share s on e.kind = 1 and s.id = e.ref
+left join owner so on so.id = s.owner
+left join conversation c on c.id = iif(e.kind = 2, e.ref, l.conversation)
+where e.box = ? and e.pos > ? order by e.pos limit ?
+"""
+
+ACKED = """
+select e.pos, e.kind, e.ref, l.conversation, l.owner, l.seq, l.time, l.last_sender, l.run_start
+from entry e left join letter l on e.kind = 0 and l.id = e.ref
+where e.box = ? and e.pos <= ? order by e.pos
+"""
+
+
+class SqliteMailboxes:
+    """The port `Mailboxes`; `SqliteConversations` works on the same object."""
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        server_id: str,
+        *,
+        retention_ms: int,
+        box_limit: int,
+        on_step: Step | None = None,
+        vfs: str | None = None,
+    ) -> None:
+        self._clock = clock
+        self._server_id = server_id
+        self._retention = retention_ms
+        self._box_limit = box_limit
+        self.database = Database(path, SCHEMA, on_reset=self._forget, on_step=on_step, vfs=vfs)
+        self.book = Book(self.database, clock, server_id)
+
+    async def start(self) -> None:
+        """Open the store. Raises Corrupt."""
+        await self.database.start()
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close."""
+        await self.database.stop()
+
+    def set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._set_devices(account, version, devices))
+
+    def find(self, device: Address) -> "Future[Mailbox | None]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._find(device), grows=False)
+
+    def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._append(send, sender))
+
+    def share(self, keys: ShareKeys, sender: BoxId) -> "Future[Sequence[BoxId]]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._share(keys, sender))
+
+    def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
+        """See Mailboxes."""
+        return self.database.read(lambda: self._read(box, after, count))
+
+    def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._ack(box, ack), grows=False)
+
+    def mark_read(self, box: BoxId, mark: MarkRead) -> "Future[Sequence[Notice]]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._mark_read(box, mark), grows=False)
+
+    def marks_since(self, box: BoxId, time: int) -> "Future[Sequence[Marks]]":
+        """See Mailboxes."""
+        return self.database.write(lambda: self._marks_since(box, time), grows=False)
+
+    def expire(self, now: int) -> "Future[Expired]":
+        """See Mailboxes."""
+        return self.database.write(lambda: sweep(self.book, now, self._retention), grows=False)
+
+    def _forget(self) -> None:
+        self.book.forget()
+
+    def _set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> tuple[list[BoxId], list[Notice]]:
+        owner = self.book.owner(account)
+        if version < owner.version:
+            return [], []
+        shared = self.book.heads_of(owner)
+        told = announce.device_list_change(owner, shared)[1]
+        gone = [box for device, box in owner.boxes.items() if devices.get(device) != box.key]
+        expired = [notice for box in gone for notice in self.book.close_box(box)]
+        for device, key in devices.items():
+            if device not in owner.boxes:
+                self.book.new_box(owner, device, key)
+        closed = [box.id for box in gone]
+        if version == owner.version:
+            return closed, expired
+        owner.version = version
+        self.book.execute("update owner set version = ? where id = ?", (version, owner.id))
+        event, now_told = announce.device_list_change(owner, shared)
+        return closed, [Notice(event, sorted({*told, *now_told})), *expired]
+
+    def _find(self, device: Address) -> Mailbox | None:
+        owner = self.book.known_owner(device.account)
+        box = owner.boxes.get(device.device) if owner else None
+        if box is None:
+            return None
+        now = self._clock.now()
+        if box.suspended or box.seen < now - SEEN_EVERY:
+            box.suspended, box.seen = False, now
+            self.book.execute("update box set seen = ?, suspended = 0 where id = ?", (now, box.id))
+        return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
+
+    def _append(self, send: Send, sender: BoxId) -> Appended:
+        book = self.book
+        book.trim()
+        box = book.box(sender)
+        now = self._clock.now()
+        digest = hashlib.sha256(send.ciphertext).digest()
+        known = self._earlier(send.msg_id, sender, digest)
+        if known is not None:
+            return known
+        admission.check_age(send.msg_id, now, self._retention)
+        head = book.head(send.conversation)
+        if head is None:
+            raise Refusal(NotAllowed())
+        admission.admit(head, box, send, book.tail(head, box))
+        reached, full = admission.recipients(head, box, self._box_limit)
+
+        notices = self._accept_by_writing(head, box) if head.kind == "direct" else []
+        before = head.last_sender, head.run_start
+        seq = head.advance(box.account.id)
+        book.save_head(head)
+        book.save_tail(head, box, send.msg_id)
+        book.execute("insert into record values (?, ?, ?, ?, ?, ?)", (send.msg_id, sender, head.id, seq, now, digest))
+        if send.shares:
+            self._put_shares(head, send.shares, box)
+        if reached:
+            book.execute(
+                "insert into letter values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    head.id,
+                    box.account.id,
+                    box.address.device,
+                    send.msg_id,
+                    seq,
+                    now,
+                    *before,
+                    len(reached),
+                    send.ciphertext,
+                ),
+            )
+            letter = book.db.last_insert_rowid()
+            for target in reached:
+                self._put(target, LETTER, letter)
+                target.stored += 1
+        for target in full:
+            if head.id not in target.gaps:
+                target.gaps |= {head.id}
+                self._put(target, GAP, head.id, seq)
+        for member in admission.unreachable(head, box, reached) if full else ():
+            lower = needed_before(seq, member.owner.id, *before)
+            if book.mark(head, member.owner).expire(lower, seq):
+                notices.append(book.changed_mark(head, member.owner))
+        return Appended(seq, now, [target.id for target in (*reached, *full)], notices)
+
+    def _earlier(self, msg_id: bytes, sender: BoxId, digest: bytes) -> Appended | None:
+        query = "select seq, time, digest from record where msg_id = ? and box = ?"
+        record = self.book.row(query, (msg_id, sender))
+        if record is None:
+            return None
+        if record[2] != digest:
+            raise Refusal(KeyReused())
+        return Appended(record[0], record[1], ())
+
+    def _accept_by_writing(self, head: Head, box: Box) -> list[Notice]:
+        notices: list[Notice] = []
+        mine, theirs = head.members[box.account.id], admission.other_member(head, box.account.id)
+        if mine.stance != "open":
+            mine.stance = "open"
+            self.book.save_member(head, mine)
+            notices = [Notice(*change) for change in announce.conversation_changes(head)]
+            notices.append(self.book.changed_mark(head, box.account))
+        if theirs.stance == "asked":
+            theirs.strange += 1
+            self.book.save_member(head, theirs)
+        return notices
+
+    def _put(self, target: Box, kind: int, ref: int, seq: int | None = None) -> None:
+        target.pos += 1
+        self.book.execute("insert into entry values (?, ?, ?, ?, ?)", (target.id, target.pos, kind, ref, seq))
+
+    def _share(self, keys: ShareKeys, sender: BoxId) -> list[BoxId]:
+        box = self.book.box(sender)
+        head = self.book.head_of(box.account, keys.conversation)
+        if self.book.row("select 1 from shared where share_id = ? and box = ?", (keys.share_id, sender)):
+            return []
+        targets = [admission.box_of(head, share.account, share.device) for share in keys.shares]
+        self.book.execute("insert into shared values (?, ?, ?)", (keys.share_id, sender, self._clock.now()))
+        self._put_shares(head, keys.shares, box)
+        return [target.id for target in targets]
+
+    def _put_shares(self, head: Head, shares: Sequence[Share], sender: Box) -> None:
+        for share in shares:
+            self.book.execute(
+                "insert into share values (null, ?, ?, ?, ?)",
+                (sender.account.id, sender.address.device, self._clock.now(), share.ciphertext),
+            )
+            row = self.book.db.last_insert_rowid()
+            self._put(admission.box_of(head, share.account, share.device), SHARE, row)
+
+    def _read(self, box: BoxId, after: int, count: int) -> Page:
+        reader = self.database.reader
+        state: Any = reader.execute("select max(acked, top) from box where id = ?", (box,)).fetchone()
+        if state is None:
+            raise Refusal(NotAllowed())
+        entries: list[Stored] = []
+        size = 0
+        for row in reader.execute(ENTRIES, (box, after, count + 1)):  # read no further than a page is long
+            if len(entries) == count or size >= PAGE_BYTES:
+                return Page(entries, entries[-1].pos, more=True)
+            entries.append(entry := _entry(row))
+            size += 0 if isinstance(entry, Gap) else len(entry.ciphertext)
+        return Page(entries, max(state[0], entries[-1].pos if entries else 0), more=False)
+
+    def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
+        book = self.book
+        state = book.box(box)
+        changed: dict[int, Head] = {}
+
+        def deliver(conversation: int, lower: int, seq: int) -> None:
+            head = book.head_by_id(conversation)
+            if book.mark(head, state.account).deliver(lower, seq):
+                changed[conversation] = head
+
+        for pos, kind, ref, conversation, owner, seq, time, *before in book.rows(ACKED, (box, ack.pos)):
+            book.release(kind, ref)
+            if kind != LETTER:
+                continue
+            state.stored -= 1
+            if owner == state.account.id:
+                continue
+            lower = needed_before(seq, state.account.id, *before)
+            if pos in ack.failed:
+                row = (box, pos, conversation, lower, seq, time)
+                book.execute("insert or ignore into failed values (?, ?, ?, ?, ?, ?)", row)
+            else:
+                deliver(conversation, lower, seq)
+        for pos in ack.recovered:
+            query = "delete from failed where box = ? and pos = ? returning conversation, lower, seq"
+            for conversation, lower, seq in book.rows(query, (box, pos)):
+                deliver(conversation, lower, seq)
+        acked = min(ack.pos, state.pos)
+        if acked > state.acked:
+            state.acked, state.seen = acked, self._clock.now()
+            book.execute("delete from entry where box = ? and pos <= ?", (box, acked))
+            book.execute("update box set acked = ?, seen = ? where id = ?", (acked, state.seen, box))
+        if state.stored < self._box_limit:
+            state.gaps = NONE
+        return [book.changed_mark(head, state.account, state) for head in changed.values()]
+
+    def _mark_read(self, box: BoxId, mark: MarkRead) -> list[Notice]:
+        state = self.book.box(box)
+        head = self.book.head(mark.conversation)
+        if head is None or state.account.id not in head.members:
+            return []
+        if not self.book.mark(head, state.account).see(mark.seq, head.seq):
+            return []
+        return [self.book.changed_mark(head, state.account, state)]
+
+    def _marks_since(self, box: BoxId, time: int) -> list[Marks]:
+        me = self.book.box(box).account
+        query = """
+            select m.conversation, m.owner from member mine join mark m on m.conversation = mine.conversation
+            where mine.owner = ? and m.changed >= ?
+        """
+        rows = self.book.rows(query, (me.id, max(time, 1)))
+        changed = [(self.book.head_by_id(conversation), self.book.owner_by_id(owner)) for conversation, owner in rows]
+        return [
+            announce.marks_event(head, owner, self.book.mark(head, owner))
+            for head, owner in changed
+            if admission.sees_life(head, me.id, owner.id)
+        ]
+
+
+def _entry(row: Any) -> Stored:
+    """Return the frame of a row of ENTRIES."""
+    pos, kind, gap_seq, conversation, seq, sender, device, msg_id, time, ciphertext, *share = row
+    if kind == LETTER:
+        return Message(pos, seq, conversation, sender, device, msg_id, time, ciphertext)
+    if kind == SHARE:
+        return KeyShare(pos, *share)
+    return Gap(pos, conversation, gap_seq)

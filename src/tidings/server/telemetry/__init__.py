@@ -1,0 +1,1 @@
+"""Names of what is counted and of what is logged. Neither ever holds content or an address."""

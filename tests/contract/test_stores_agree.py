@@ -1,0 +1,288 @@
+"""The durable store and the one in memory give the same answers to the same calls, whatever these are.
+
+Hypothesis drives both; now and then the durable one is closed and opened again, or made to forget what it
+remembers. Numbers and random names differ between the two and are compared by what they stand for.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from support.clock import FakeClock
+from support.stores import Store, account, device_key, open_store
+from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
+from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.errors import Refusal
+from tidings.wire.frames import Share
+from tidings.wire.ids import Address, new_msg_id
+
+PEOPLE = ["ada", "bob", "cem"]
+DEVICES = ["PHONE-ONE", "LAPTOP-TWO"]
+PAIRS = [("ada", "bob"), ("ada", "cem"), ("bob", "cem")]
+
+people = st.sampled_from(PEOPLE)
+devices = st.sampled_from(DEVICES)
+pairs = st.sampled_from(PAIRS)
+
+
+class Side:
+    """One store, and what its numbers and random names stand for."""
+
+    def __init__(self) -> None:
+        self.store: Store
+        self.names: dict[Any, str] = {}
+        self.talks: dict[tuple[str, str], str] = {}
+
+    async def box(self, person: str, device: str) -> int:
+        found = await self.store.mailboxes.find(Address(account(person), device))
+        if found is None:
+            return -1
+        self.names[found.id] = f"{person}/{device}"
+        return found.id
+
+    def talk(self, pair: tuple[str, str]) -> str:
+        return self.talks.get(pair, "!00000000-0000-4000-8000-000000000000:none")
+
+    def plain(self, value: Any) -> Any:
+        """Return a result without what differs between stores."""
+        if isinstance(value, Refusal):
+            return repr(value.error)
+        data = msgspec.to_builtins(value, builtin_types=(bytes,))
+        text = msgspec.json.encode(self._named(data)).decode()
+        for pair, name in self.talks.items():
+            text = text.replace(name, "-".join(pair))
+        return in_any_order(msgspec.json.decode(text))
+
+    def _named(self, data: Any) -> Any:
+        """Replace box numbers, which stand alone in lists that name boxes, by what they stand for."""
+        if isinstance(data, dict):
+            return {
+                key: self._boxes(item) if key in ("boxes", "to") else self._named(item) for key, item in data.items()
+            }
+        if isinstance(data, list | tuple):
+            return [self._named(item) for item in data]
+        return data
+
+    def _boxes(self, numbers: list[int]) -> list[str]:
+        return sorted(self.names.get(number, "closed") for number in numbers)
+
+
+def in_any_order(data: Any) -> Any:
+    """Sort notices: which of them is told first is promised to nobody."""
+    if isinstance(data, dict):
+        return {key: in_any_order(item) for key, item in data.items()}
+    if not isinstance(data, list):
+        return data
+    items = [in_any_order(item) for item in data]
+    return sorted(items, key=str) if all(isinstance(item, dict) and "event" in item for item in items) else items
+
+
+class Agreement(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack, self.opened = ExitStack(), AsyncExitStack()
+        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.clock = FakeClock()
+        self.memory, self.sqlite = Side(), Side()
+        self.sides = (self.memory, self.sqlite)
+        self.versions = dict.fromkeys(PEOPLE, 0)
+        self.last: dict[tuple[str, str, tuple[str, str]], bytes | None] = {}
+        self.sent: list[tuple[str, str, Send, tuple[str, str]]] = []
+        self.runner.run(self._open(self.memory, "memory"))
+        self.runner.run(self._open(self.sqlite, "sqlite"))
+        for person in PEOPLE:
+            self.set_devices(person, {DEVICES[0]})
+        for pair in PAIRS[:2]:
+            self.open_direct(pair, accepted=True)
+
+    def teardown(self) -> None:
+        self.runner.run(self.opened.aclose())
+        self.runner.close()
+        self.stack.close()
+
+    async def _open(self, side: Side, kind: Any) -> None:
+        opening = open_store(kind, self.folder, self.clock, retention_days=5, box_limit=4)
+        side.store = await self.opened.enter_async_context(opening)
+
+    def both(self, call: Callable[[Side], Awaitable[Any]]) -> Any:
+        """Do the same on both sides; they must agree."""
+
+        async def outcome(side: Side) -> Any:
+            for person in PEOPLE:
+                for device in DEVICES:
+                    await side.box(person, device)
+            try:
+                return await call(side)
+            except Refusal as refusal:
+                return refusal
+
+        results = [self.runner.run(outcome(side)) for side in self.sides]
+        plain = [side.plain(result) for side, result in zip(self.sides, results, strict=True)]
+        assert plain[0] == plain[1]
+        return results[1]
+
+    @rule(person=people, names=st.sets(devices))
+    def set_devices(self, person: str, names: set[str]) -> None:
+        self.versions[person] += 1
+        keys = {name: device_key(name) for name in sorted(names)}
+
+        async def call(side: Side) -> Any:
+            closed, notices = await side.store.mailboxes.set_devices(account(person), self.versions[person], keys)
+            for name in names:
+                await side.box(person, name)
+            return {"boxes": closed, "notices": [{"event": n.event, "to": n.to} for n in notices]}
+
+        self.both(call)
+        self.last = {key: msg_id for key, msg_id in self.last.items() if key[0] != person or key[1] in names}
+
+    @rule(pair=pairs, accepted=st.booleans(), turned=st.booleans())
+    def open_direct(self, pair: tuple[str, str], *, accepted: bool, turned: bool = False) -> None:
+        one, other = pair[::-1] if turned else pair
+
+        async def call(side: Side) -> Any:
+            changed = await side.store.conversations.open_direct(account(one), account(other), accepted=accepted)
+            side.talks[pair] = changed.conversation.conversation
+            return [changed.conversation, [{"event": n.event, "to": n.to} for n in changed.notices]]
+
+        self.both(call)
+
+    @rule(person=people, pair=pairs, answer=st.sampled_from(["accept", "decline", "block", "unblock"]))
+    def respond(self, person: str, pair: tuple[str, str], answer: Any) -> None:
+        async def call(side: Side) -> Any:
+            changed = await side.store.conversations.respond(account(person), side.talk(pair), answer)
+            return [changed.conversation, [{"event": n.event, "to": n.to} for n in changed.notices]]
+
+        self.both(call)
+
+    @rule(
+        person=people,
+        device=devices,
+        pair=pairs,
+        fresh=st.sampled_from([True, True, True, True, False]),
+        ordered=st.sampled_from([True, True, True, True, False]),
+        share=st.one_of(st.none(), st.tuples(people, devices)),
+    )
+    def send(self, person: str, device: str, pair: tuple[str, str], *, fresh: bool, ordered: bool, share: Any) -> None:
+        msg_id = new_msg_id(self.clock.now())
+        body = b"body %d" % len(self.sent)
+        prev = self.last.get((person, device, pair)) if ordered else bytes(16)
+        shares = [Share(account(share[0]), share[1], b"key")] if share else []
+        version = sum(self.versions[name] for name in pair)
+
+        def command(side: Side) -> Send:
+            return Send(1, msg_id, side.talk(pair), 1, version if fresh else version + 1, prev, body, shares)
+
+        async def call(side: Side) -> Any:
+            done = await side.store.mailboxes.append(command(side), await side.box(person, device))
+            return done._asdict() | {"notices": [{"event": n.event, "to": n.to} for n in done.notices]}
+
+        result = self.both(call)
+        if not isinstance(result, Refusal):
+            self.last[person, device, pair] = msg_id
+            self.sent.append((person, device, command(self.sqlite), pair))
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data(), altered=st.booleans())
+    def repeat(self, data: st.DataObject, *, altered: bool) -> None:
+        person, device, send, pair = data.draw(st.sampled_from(self.sent))
+
+        async def call(side: Side) -> Any:
+            body = send.ciphertext + b"!" if altered else send.ciphertext
+            again = msgspec.structs.replace(send, conversation=side.talk(pair), ciphertext=body)
+            done = await side.store.mailboxes.append(again, await side.box(person, device))
+            return {"seq": done.seq, "time": done.time, "boxes": done.boxes}
+
+        self.both(call)
+
+    @rule(person=people, device=devices, pair=pairs, to=people, share_id=st.binary(min_size=16, max_size=16))
+    def share(self, person: str, device: str, pair: tuple[str, str], to: str, share_id: bytes) -> None:
+        async def call(side: Side) -> Any:
+            keys = ShareKeys(1, share_id, side.talk(pair), [Share(account(to), DEVICES[0], b"key")])
+            return {"boxes": await side.store.mailboxes.share(keys, await side.box(person, device))}
+
+        self.both(call)
+
+    @rule(
+        person=people,
+        device=devices,
+        pos=st.integers(0, 8),
+        failed=st.lists(st.integers(1, 8), max_size=3),
+        recovered=st.lists(st.integers(1, 8), max_size=3),
+    )
+    def ack(self, person: str, device: str, pos: int, failed: list[int], recovered: list[int]) -> None:
+        async def call(side: Side) -> Any:
+            notices = await side.store.mailboxes.ack(await side.box(person, device), Ack(pos, failed, recovered))
+            return [{"event": n.event, "to": n.to} for n in notices]
+
+        self.both(call)
+
+    @rule(person=people, device=devices, pair=pairs, seq=st.integers(0, 9))
+    def mark_read(self, person: str, device: str, pair: tuple[str, str], seq: int) -> None:
+        async def call(side: Side) -> Any:
+            box = await side.box(person, device)
+            notices = await side.store.mailboxes.mark_read(box, MarkRead(side.talk(pair), seq))
+            return [{"event": n.event, "to": n.to} for n in notices]
+
+        self.both(call)
+
+    @rule(hours=st.sampled_from([1, 20, 60, 200]))
+    def time_passes(self, hours: int) -> None:
+        self.clock.advance(hours * 3600)
+
+    @rule()
+    def expire(self) -> None:
+        async def call(side: Side) -> Any:
+            swept = await side.store.mailboxes.expire(self.clock.now())
+            told = [{"event": n.event, "to": n.to} for n in swept.notices]
+            return [swept.envelopes, swept.shares, swept.records, swept.suspended, told]
+
+        self.both(call)
+
+    @rule()
+    def reopen(self) -> None:
+        self.runner.run(self.opened.pop_all().aclose())
+        self.runner.run(self._open(self.sqlite, "sqlite"))
+
+    @rule()
+    def forget(self) -> None:
+        assert isinstance(self.sqlite.store.mailboxes, SqliteMailboxes)
+        self.sqlite.store.mailboxes.book.forget()
+
+    @invariant()
+    def same_content(self) -> None:
+        async def call(side: Side) -> Any:
+            seen: list[Any] = []
+            for person in PEOPLE:
+                fetched = await side.store.conversations.fetch(account(person), list(side.talks.values()))
+                seen.append(sorted(fetched, key=lambda talk: [member.account for member in talk.members]))
+                seen.append(
+                    sorted(
+                        await side.store.conversations.contacts(
+                            account(person), list(map(account, PEOPLE)), mutual=True
+                        )
+                    )
+                )
+                for device in DEVICES:
+                    box = await side.box(person, device)
+                    if box == -1:
+                        continue
+                    page = await side.store.mailboxes.read(box, 0, 100)
+                    marks = await side.store.mailboxes.marks_since(box, 0)
+                    seen.append([page.entries, page.top, page.more])
+                    seen.append(sorted((side.plain(mark) for mark in marks), key=str))
+            return seen
+
+        self.both(call)
+
+
+Agreement.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAgreement = Agreement.TestCase

@@ -1,0 +1,179 @@
+"""Every screen is for everybody: axe finds nothing, keys reach everything, and no way of looking breaks it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from support.axe import violations
+from support.browser import DESKTOP, PHONE, BrowserPerson, browser_person, chromium
+from support.scenes import SCREENS, story, tell
+from support.server import new_person, server_process
+from tidings.sdk import Client
+
+pytestmark = [pytest.mark.anyio, pytest.mark.browser]
+
+
+async def test_axe_finds_nothing_on_any_screen_and_no_way_of_looking_breaks_one(tmp_path: Path) -> None:
+    """Both themes and sizes, with more contrast, with the colours of the system alone, and from right to left."""
+    found: dict[str, list[Any]] = {}
+    visited: list[str] = []
+
+    async def show(screen: str, page: Page) -> None:
+        visited.append(screen)
+        for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+            await page.set_viewport_size(viewport)
+            for theme in ("light", "dark"):
+                await page.emulate_media(color_scheme=theme)
+                found[f"{screen}, {size}, {theme}"] = await violations(page)
+            await page.evaluate("document.documentElement.dir = 'rtl'")
+            found[f"{screen}, {size}, right to left"] = await page.evaluate(OUTSIDE)
+            if (screen, size) == ("conversation", "desktop"):
+                await changes_sides(page)
+            await page.evaluate("document.documentElement.dir = 'ltr'")
+        await page.set_viewport_size(DESKTOP)
+        await page.emulate_media(color_scheme="light", contrast="more")
+        found[f"{screen}, more contrast"] = await violations(page)
+        await page.emulate_media(contrast="no-preference", forced_colors="active")
+        found[f"{screen}, forced colours"] = await page.evaluate(BARE)
+        await page.emulate_media(forced_colors="none")
+
+    async with chromium() as browser, story(tmp_path, browser) as told:
+        await tell(told, show)
+    assert tuple(visited) == SCREENS
+    wrong = [f"{where}: {one}" for where, all_wrong in found.items() for one in all_wrong]
+    assert not wrong, "\n".join(wrong)
+
+
+async def changes_sides(page: Page) -> None:
+    """Check that everything in a conversation is where someone looks who reads from right to left."""
+    sides = await page.evaluate(
+        "['aside', 'main', 'article.own .bubble', 'article:not(.own) .bubble', 'main form > button']"
+        ".map((one) => document.querySelector(one).getBoundingClientRect())"
+        ".map(({ left, right }) => (left + right) / 2)"
+    )
+    list_at, talk_at, own_at, other_at, send_at = sides
+    assert list_at > talk_at
+    assert own_at < other_at
+    assert send_at < talk_at
+
+
+OUTSIDE = """() => [...document.querySelectorAll("#app *, dialog *")]
+  .filter((one) => {
+    const { left, right, width } = one.getBoundingClientRect();
+    return width > 1 && one.checkVisibility() && (left < -1 || right > innerWidth + 1);
+  })
+  .map((one) => `${one.tagName}.${one.className} ${one.textContent.slice(0, 40)}`)"""
+"""What is outside of the window."""
+
+BARE = """() => {
+  const edged = (one) => {
+    const { borderTopStyle, borderTopWidth, outlineStyle } = getComputedStyle(one);
+    return outlineStyle !== "none" || (borderTopStyle !== "none" && parseFloat(borderTopWidth) > 0);
+  };
+  const outlined = (one) => getComputedStyle(one).outlineStyle !== "none";
+  const wanted = "article .bubble, .primary, .plain, .danger, dialog[open], .face, [aria-pressed]";
+  const chosen = "[aria-pressed=true], [aria-current=page], label:has(:checked)";
+  return [
+    ...[...document.querySelectorAll(wanted)].filter((one) => one.checkVisibility() && !edged(one)),
+    ...[...document.querySelectorAll(chosen)].filter((one) => one.checkVisibility() && !outlined(one)),
+  ].map((one) => `${one.tagName}.${one.className} ${one.textContent.slice(0, 40)}`);
+}"""
+"""What only a background tells from its surroundings, which the colours of a system take away."""
+
+
+async def test_axe_finds_what_is_wrong_on_purpose(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+        await ada.page.goto(server.url)
+        await expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
+        assert await violations(ada.page) == []
+        await ada.page.add_style_tag(content="button { color: #ccc !important; background: #fff !important }")
+        await ada.page.evaluate("document.body.append(document.createElement('img'))")
+        assert {broken["id"] for broken in await violations(ada.page)} >= {"color-contrast", "image-alt"}
+
+
+async def press(page: Page, *keys: str) -> None:
+    for key in keys:
+        await page.keyboard.press(key)
+
+
+async def tab_to(person: BrowserPerson, name: str, most: int = 25) -> None:
+    """Press Tab until something of a name has the focus, and shows it."""
+    seen: list[str] = []
+    for _ in range(most):
+        await person.page.keyboard.press("Tab")
+        label = await person.page.evaluate(
+            "() => { const it = document.activeElement;"
+            " return it.ariaLabel ?? it.labels?.[0]?.textContent ?? it.textContent.trim(); }"
+        )
+        seen.append(label)
+        if name in label:
+            is_shown = await person.page.evaluate(
+                "() => [document.activeElement, document.activeElement.parentElement]"
+                ".some((one) => getComputedStyle(one).outlineStyle !== 'none')"
+            )
+            assert is_shown, f"{name} does not show that it has the focus"
+            return
+    raise AssertionError(f"Tab does not reach {name}, but {seen}")
+
+
+async def test_everything_can_be_done_with_keys_alone(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+        await ada.page.goto((await server.invite()).replace("127.0.0.1", "localhost"))
+        await expect(ada.page.get_by_label("Your name as others see it")).to_be_focused()
+        await ada.page.keyboard.type("Ada")
+        await press(ada.page, "Tab")
+        await ada.page.keyboard.type("ada")
+        await press(ada.page, "Tab")
+        await ada.page.keyboard.type("correct horse battery")
+        await press(ada.page, "Enter")
+        await expect(ada.page.get_by_text("Nobody to talk to yet")).to_be_visible()
+
+        await tab_to(ada, "Invite someone")
+        await press(ada.page, "Enter")
+        link = ada.page.locator("output")
+        store = await new_person(server, tmp_path, "bob", (await link.inner_text()).strip())
+        await tab_to(ada, "Copy link")
+        await press(ada.page, "Enter")
+        await expect(ada.page.get_by_role("button", name="Copied")).to_be_visible()
+        await press(ada.page, "Escape")
+        await expect(ada.page.get_by_role("dialog")).to_be_hidden()
+
+        async with Client.open(store) as bob:
+            await bob.ready()
+            await expect(ada.row("Bob")).to_be_visible()
+            await press(ada.page, "Control+k")
+            await expect(ada.page.get_by_label("Find a person")).to_be_focused()
+            await ada.page.keyboard.type("bo")
+            await press(ada.page, "Enter")
+            await expect(ada.composer).to_be_focused()
+            await ada.page.keyboard.type("by keys")
+            await press(ada.page, "Shift+Enter")
+            await ada.page.keyboard.type("alone")
+            await press(ada.page, "Enter")
+            assert (await anext(bob.messages())).text == "by keys\nalone"
+
+            # Back through what stands before the composer.
+            await press(ada.page, "Shift+Tab")
+            await expect(ada.log).to_be_focused()
+            await press(ada.page, "Shift+Tab")
+            await expect(ada.page.get_by_role("button", name="More")).to_be_focused()
+            await press(ada.page, "Enter")
+            await expect(ada.page.get_by_role("menuitem", name="About Bob")).to_be_focused()
+            await press(ada.page, "ArrowDown")
+            await expect(ada.page.get_by_role("menuitem", name="Block")).to_be_focused()
+            await press(ada.page, "ArrowUp", "Enter")
+            await expect(ada.page.get_by_role("dialog", name="About Bob")).to_be_visible()
+            await press(ada.page, "Escape")
+            await press(ada.page, "Escape")
+            await expect(ada.page.get_by_role("heading", name="Choose a conversation")).to_be_visible()
+            await press(ada.page, "?")
+            await expect(ada.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+            await press(ada.page, "Escape")
+            await tab_to(ada, "You and settings")
+            await press(ada.page, "Enter")
+            await tab_to(ada, "Automatic")
+            await press(ada.page, "ArrowRight")
+            await press(ada.page, "ArrowRight")
+            await expect(ada.page.locator("html")).to_have_attribute("data-theme", "dark")

@@ -1,0 +1,1 @@
+"""What tests share: a clock to wind, stores to fill, servers and browsers to start."""

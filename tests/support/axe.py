@@ -1,0 +1,22 @@
+"""What axe (https://github.com/dequelabs/axe-core) finds wrong with a page, for people who see or move otherwise."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.async_api import Page
+
+AXE: Final = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RUN: Final = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.map(({ id, help, nodes }) => ({
+    id, help, nodes: nodes.map(({ html, failureSummary }) => `${html.slice(0, 160)}: ${failureSummary}`),
+  }));
+}"""
+
+
+async def violations(page: Page) -> list[dict[str, Any]]:
+    """Return the rules that the page breaks, best practices included."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = await page.evaluate(RUN)
+    return found

@@ -1,0 +1,116 @@
+"""A mailbox store under test, and people on it."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from support.clock import FakeClock
+from tidings.server.ports.conversations import Conversations
+from tidings.server.ports.mailboxes import Appended, Mailboxes, Notice
+from tidings.server.storage.memory.conversations import MemoryConversations
+from tidings.server.storage.memory.mailboxes import MemoryMailboxes
+from tidings.server.storage.sqlite.conversations import SqliteConversations
+from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
+from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.events import Marks, Stored
+from tidings.wire.frames import Conversation, Share
+from tidings.wire.ids import Address, new_msg_id
+
+Kind = Literal["memory", "sqlite"]
+KINDS: Sequence[Kind] = ("memory", "sqlite")
+SERVER = "t0000000000000000"
+DAY = 86_400_000
+
+
+def account(name: str) -> str:
+    """Return an account id that reads like its name."""
+    return f"@{name:0>8}-0000-4000-8000-000000000000:{SERVER}"
+
+
+def device_key(device: str) -> bytes:
+    return hashlib.sha256(device.encode()).digest()
+
+
+class Store:
+    """Both ports over one store, with short calls for tests."""
+
+    def __init__(self, mailboxes: Mailboxes, conversations: Conversations, clock: FakeClock) -> None:
+        self.mailboxes = mailboxes
+        self.conversations = conversations
+        self.clock = clock
+        self.last: dict[tuple[int, str], bytes] = {}
+
+    async def devices(self, name: str, version: int, *devices: str) -> tuple[Sequence[int], Sequence[Notice]]:
+        keys = {device: device_key(device) for device in devices}
+        return await self.mailboxes.set_devices(account(name), version, keys)
+
+    async def box(self, name: str, device: str) -> int:
+        found = await self.mailboxes.find(Address(account(name), device))
+        assert found is not None
+        return found.id
+
+    async def talk(self, one: str, other: str) -> Conversation:
+        """Give two people a device each and an open conversation."""
+        for name in (one, other):
+            await self.devices(name, 1, f"{name.upper()}-PHONE")
+        opened = await self.conversations.open_direct(account(one), account(other), accepted=True)
+        return opened.conversation
+
+    async def view(self, name: str, conversation: str) -> Conversation:
+        (found,) = await self.conversations.fetch(account(name), [conversation])
+        return found
+
+    async def send(self, box: int, conversation: Conversation, body: bytes = b"x", **fields: Any) -> Appended:
+        """Send with a view that is current, unless fields say otherwise."""
+        (fresh,) = await self.conversations.fetch(conversation.members[0].account, [conversation.conversation])
+        values: dict[str, Any] = {
+            "id": 1,
+            "msg_id": new_msg_id(self.clock.now()),
+            "conversation": conversation.conversation,
+            "epoch": fresh.epoch,
+            "devices": fresh.devices,
+            "prev": self.last.get((box, conversation.conversation)),
+            "ciphertext": body,
+        }
+        send = Send(**(values | fields))
+        appended = await self.mailboxes.append(send, box)
+        self.last[box, conversation.conversation] = send.msg_id
+        return appended
+
+    async def share(self, box: int, share_id: bytes, conversation: Conversation, *shares: Share) -> Sequence[int]:
+        keys = ShareKeys(1, share_id, conversation.conversation, list(shares))
+        return await self.mailboxes.share(keys, box)
+
+    async def read(self, box: int, after: int = 0, count: int = 1000) -> Sequence[Stored]:
+        return (await self.mailboxes.read(box, after, count)).entries
+
+    async def ack(self, box: int, pos: int, **fields: Any) -> list[Marks]:
+        return marks(await self.mailboxes.ack(box, Ack(pos, **fields)))
+
+    async def mark_read(self, box: int, conversation: Conversation, seq: int) -> list[Marks]:
+        return marks(await self.mailboxes.mark_read(box, MarkRead(conversation.conversation, seq)))
+
+
+def marks(notices: Sequence[Notice]) -> list[Marks]:
+    return [notice.event for notice in notices if isinstance(notice.event, Marks)]
+
+
+@asynccontextmanager
+async def open_store(
+    kind: Kind, folder: Path, clock: FakeClock, *, retention_days: int = 30, box_limit: int = 1000, **more: Any
+) -> AsyncIterator[Store]:
+    """Open a store of one kind."""
+    if kind == "memory":
+        memory = MemoryMailboxes(clock, SERVER, retention_ms=retention_days * DAY, box_limit=box_limit)
+        yield Store(memory, MemoryConversations(memory), clock)
+        return
+    sqlite = SqliteMailboxes(
+        folder / "mailboxes.db", clock, SERVER, retention_ms=retention_days * DAY, box_limit=box_limit, **more
+    )
+    await sqlite.start()
+    try:
+        yield Store(sqlite, SqliteConversations(sqlite), clock)
+    finally:
+        await sqlite.stop()

@@ -1,0 +1,1 @@
+"""Writes what is derived from `tidings.wire`."""

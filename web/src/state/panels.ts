@@ -1,0 +1,2 @@
+/** What can lie over the conversations. */
+export type Panel = "new" | "invite" | "you" | "about" | "keys";

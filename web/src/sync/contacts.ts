@@ -1,0 +1,222 @@
+/** Accounts and conversations, as the server tells of them and as their owners sign them. */
+
+import { checkTrust, Distrusted, doubted, IdentityChanged, learn } from "../crypto/directory";
+import { set, write, type Transaction } from "../store/database";
+import type { AccountRow, ConversationRow, DeviceRow } from "../store/schema";
+import type { AccountKeys, Conversation, StaleEpoch } from "../wire/frames";
+import type { Context } from "./context";
+
+const MOST_ACCOUNTS = 100;
+const MOST_CONVERSATIONS = 200;
+
+const UNSIGNED = "the keys of a device are not signed by its owner";
+const STRANGER = "the server puts somebody else into the conversation";
+
+export class Contacts {
+  constructor(private readonly context: Context) {}
+
+  // Accounts
+
+  account(id: string): Promise<AccountRow | undefined> {
+    return this.context.db.get("accounts", id);
+  }
+
+  async device(account: string, device: string): Promise<DeviceRow | undefined> {
+    return (await this.account(account))?.devices[device];
+  }
+
+  /** A device that something may come from: one that the account signs, or signed once. */
+  async sender(account: string, device: string): Promise<DeviceRow | undefined> {
+    const known = await this.account(account);
+    return known?.devices[device] ?? known?.former[device];
+  }
+
+  /** Asks for the keys of accounts, and takes in what can be believed. */
+  async learn(accounts: Iterable<string>): Promise<void> {
+    const wanted = [...new Set(accounts)];
+    for (let at = 0; at < wanted.length; at += MOST_ACCOUNTS) {
+      const part = wanted.slice(at, at + MOST_ACCOUNTS);
+      const { accounts: found } = await this.context.ask("keys", { t: "query_keys", accounts: part });
+      await this.takeIn(found);
+    }
+  }
+
+  private async takeIn(found: readonly AccountKeys[]): Promise<void> {
+    const { machine } = this.context;
+    const rows = new Map<string, AccountRow>();
+    for (const keys of found) {
+      rows.set(keys.account, await learn(await this.account(keys.account), keys, this.context.account));
+    }
+    const sound = found.filter(({ account }) => rows.get(account)?.problem === null);
+    if (sound.length > 0) {
+      await machine.learn(sound, (account, device) => device in (rows.get(account)?.devices ?? {}));
+    }
+    for (const keys of sound) {
+      if (await machine.vouches(keys.account, rows.get(keys.account)?.devices ?? {})) continue;
+      rows.set(keys.account, doubted(await this.account(keys.account), keys, UNSIGNED));
+    }
+    await write(this.context.db, ["accounts"], async (tx) => {
+      for (const row of rows.values()) await tx.objectStore("accounts").put(row);
+    });
+    for (const account of rows.keys()) this.context.emit({ kind: "account", account });
+  }
+
+  /** Makes sure that the devices of a conversation are known and may be sent to. Throws Distrusted. */
+  async refresh(row: ConversationRow): Promise<void> {
+    const stale: string[] = [];
+    for (const [account, version] of Object.entries(row.members)) {
+      const known = await this.account(account);
+      const doubtful = known !== undefined && (known.problem !== null || known.master !== known.now);
+      if (!known || known.version < version || doubtful) stale.push(account);
+    }
+    if (stale.length > 0) await this.learn(stale);
+    for (const account of Object.keys(row.members)) {
+      checkTrust(account, await this.account(account));
+      if (await this.context.machine.needsApproval(account)) throw new IdentityChanged(account);
+    }
+  }
+
+  /** Returns the sum of the members' versions that were checked here. */
+  async versions(row: ConversationRow): Promise<number> {
+    const known = await Promise.all(Object.keys(row.members).map((account) => this.account(account)));
+    return known.reduce((sum, account) => sum + (account?.version ?? 0), 0);
+  }
+
+  /** Notes that an account's devices changed, and asks for them. */
+  async heardOf(account: string, version: number): Promise<void> {
+    await write(this.context.db, ["conversations"], async (tx) => {
+      const store = tx.objectStore("conversations");
+      for (const row of await store.getAll()) {
+        if ((row.members[account] ?? version) < version) {
+          await store.put({ ...row, members: { ...row.members, [account]: version } });
+        }
+      }
+    });
+    await this.learn([account]);
+  }
+
+  /** Accepts the identity that an account has now. */
+  async trust(id: string): Promise<void> {
+    const known = await this.account(id);
+    if (!known) throw new Distrusted(id, "the account is not known");
+    await this.context.machine.approve(id);
+    await write(this.context.db, ["accounts"], async (tx) => {
+      await tx.objectStore("accounts").put({ ...known, master: known.now });
+    });
+    this.context.emit({ kind: "account", account: id });
+  }
+
+  // Conversations
+
+  conversation(id: string): Promise<ConversationRow | undefined> {
+    return this.context.db.get("conversations", id);
+  }
+
+  async directWith(account: string): Promise<ConversationRow | undefined> {
+    const all = await this.context.db.getAll("conversations");
+    return all.find(({ kind, members }) => kind === "direct" && account in members);
+  }
+
+  /** Takes in conversations that the server shows, those that can be believed. */
+  async take(shown: readonly Conversation[]): Promise<void> {
+    const sound: Conversation[] = [];
+    const doubtful: string[] = [];
+    await write(this.context.db, ["conversations", "accounts"], async (tx) => {
+      const store = tx.objectStore("conversations");
+      for (const conversation of shown) {
+        const before = await store.get(conversation.conversation);
+        const members = conversation.members.map(({ account }) => account);
+        if (this.isSound(before, conversation.kind, members)) {
+          await store.put(merged(before, conversation, this.context.now()));
+          sound.push(conversation);
+        } else if (before) doubtful.push(await this.suspect(tx, before));
+      }
+    });
+    for (const account of doubtful) this.context.emit({ kind: "account", account });
+    await this.learnMembers(sound);
+    for (const { conversation } of sound) this.context.emit({ kind: "changed", conversation });
+  }
+
+  /** Throws Distrusted if a refusal tells of other members than a conversation has. */
+  async checkStale(id: string, stale: StaleEpoch): Promise<void> {
+    const row = await this.conversation(id);
+    const members = stale.members.map(({ account }) => account);
+    if (!row || this.isSound(row, row.kind, members)) return;
+    const account = await write(this.context.db, ["accounts"], (tx) => this.suspect(tx, row));
+    throw new Distrusted(account, STRANGER);
+  }
+
+  /** Returns whether an account may speak in a conversation. */
+  async isMember(id: string, account: string): Promise<boolean> {
+    return account in ((await this.conversation(id))?.members ?? {});
+  }
+
+  /** Returns whether a conversation is of two, one of them oneself, and of the same two as ever. */
+  private isSound(before: ConversationRow | undefined, kind: string, members: readonly string[]): boolean {
+    const isPair = kind === "direct" && new Set([...members, this.context.account]).size === 2 && members.length === 2;
+    return isPair && (!before || members.every((account) => account in before.members));
+  }
+
+  /** Notes what is wrong as the problem of the one who is in the conversation. Over `accounts`. */
+  private async suspect(tx: Transaction, row: ConversationRow): Promise<string> {
+    const other = Object.keys(row.members).find((account) => account !== this.context.account) ?? "";
+    const known = await tx.objectStore("accounts").get(other);
+    if (known) await tx.objectStore("accounts").put({ ...known, problem: STRANGER });
+    return other;
+  }
+
+  /** Takes in what a refusal tells of a conversation's members. */
+  async takeStale(tx: Transaction, id: string, stale: StaleEpoch): Promise<void> {
+    const store = tx.objectStore("conversations");
+    const row = await store.get(id);
+    if (!row) return;
+    const members = Object.fromEntries(stale.members.map(({ account, version }) => [account, version]));
+    await store.put({ ...row, epoch: stale.epoch, members });
+  }
+
+  async fetch(ids: Iterable<string>): Promise<void> {
+    const wanted = [...new Set(ids)];
+    for (let at = 0; at < wanted.length; at += MOST_CONVERSATIONS) {
+      const conversations = wanted.slice(at, at + MOST_CONVERSATIONS);
+      const reply = await this.context.ask("conversations", { t: "list_conversations", conversations, after: null });
+      await this.take(reply.conversations);
+    }
+  }
+
+  /** Asks for all conversations, once for each device. */
+  async fetchAll(): Promise<void> {
+    let after: string | null = null;
+    for (;;) {
+      const reply = await this.page(after);
+      await this.take(reply.conversations);
+      const last = reply.conversations.at(-1);
+      if (!reply.more || !last) break;
+      after = last.conversation;
+    }
+    await write(this.context.db, ["settings"], (tx) => set(tx, { listed: true }));
+  }
+
+  private page(after: string | null) {
+    return this.context.ask("conversations", { t: "list_conversations", conversations: [], after });
+  }
+
+  /** A name to show is worth a question; the keys are needed soon anyway. */
+  private async learnMembers(shown: readonly Conversation[]): Promise<void> {
+    const unknown: string[] = [];
+    for (const { members } of shown) {
+      for (const { account } of members) if (!(await this.account(account))) unknown.push(account);
+    }
+    if (unknown.length > 0) await this.learn(unknown);
+  }
+}
+
+function merged(before: ConversationRow | undefined, shown: Conversation, now: number): ConversationRow {
+  return {
+    ...(before ?? { greeted: false, activity: now, preview: null, unread: 0, read: 0, draft: "" }),
+    id: shown.conversation,
+    kind: shown.kind,
+    standing: shown.standing,
+    epoch: shown.epoch,
+    members: Object.fromEntries(shown.members.map(({ account, version }) => [account, version])),
+  };
+}

@@ -1,0 +1,165 @@
+/** The inbox: what waits in the mailbox becomes messages, each once, and is acknowledged when it is kept. */
+
+import { CannotOpen } from "../crypto/bodies";
+import { KEY_ANSWER, KEY_REQUEST, type Said } from "../crypto/machine";
+import { write } from "../store/database";
+import { decodeServerFrame, encodeServerFrame } from "../wire/codec";
+import { ContentShape, KeyAnswerShape, KeyRequestShape } from "../wire/content";
+import { megolmIndex, unpackMegolm } from "../wire/envelope";
+import type { KeyShare, Message } from "../wire/frames";
+import { Malformed, toBase64 } from "../wire/shape";
+import type { Contacts } from "./contacts";
+import type { Context, Turnstile } from "./context";
+import { Keeping, type Hashed, type Opened, type Stored } from "./keeping";
+import type { KeyRequests } from "./requests";
+import { digest } from "./timeline";
+
+const BATCH = 50;
+
+export class Inbox {
+  constructor(
+    private readonly context: Context,
+    private readonly contacts: Contacts,
+    private readonly requests: KeyRequests,
+    private readonly turnstile: Turnstile,
+  ) {}
+
+  /** Keeps entries as they came, opens them, keeps what they say, and acknowledges them. */
+  async take(entries: readonly Stored[]): Promise<void> {
+    for (let at = 0; at < entries.length; at += BATCH) {
+      const part = entries.slice(at, at + BATCH);
+      await write(this.context.db, ["inbox"], async (tx) => {
+        for (const entry of part) {
+          await tx.objectStore("inbox").put({ pos: entry.pos, frame: encodeServerFrame(entry) });
+        }
+      });
+      await this.process(part);
+    }
+  }
+
+  /** Opens what was kept but not opened when the engine was stopped. */
+  async resume(): Promise<void> {
+    const kept = await this.context.db.getAll("inbox");
+    if (kept.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
+  }
+
+  private async process(entries: readonly Stored[]): Promise<void> {
+    await this.meet(entries);
+    const shares = entries.filter((entry) => entry.t === "key_share");
+    const said = shares.length > 0 ? await this.receive(shares) : [];
+    const recovered = await this.openSealed();
+    const opened: Opened[] = [];
+    for (const entry of entries) if (entry.t === "message") opened.push(await this.open(entry, false));
+    await this.keep(entries, opened, recovered);
+    for (const one of said) this.answer(one);
+  }
+
+  /** Learns of the devices and conversations that entries are from, as far as they are not known. */
+  private async meet(entries: readonly Stored[]): Promise<void> {
+    const unknown = new Set<string>();
+    const missing = new Set<string>();
+    for (const entry of entries) {
+      if (entry.t !== "gap" && !(await this.contacts.sender(entry.sender, entry.device))) unknown.add(entry.sender);
+      if (entry.t !== "key_share" && !(await this.contacts.conversation(entry.conversation))) {
+        missing.add(entry.conversation);
+      }
+    }
+    if (unknown.size > 0) await this.contacts.learn(unknown);
+    if (missing.size > 0) await this.contacts.fetch(missing);
+  }
+
+  private async receive(shares: readonly KeyShare[]): Promise<Said[]> {
+    const sound = shares.filter(({ ciphertext }) => ciphertext[0] === 2 && ciphertext.length > 34);
+    const events = sound.map(({ sender, ciphertext }) => ({ account: sender, ciphertext }));
+    const said = await this.turnstile.run(() => this.context.machine.receive(events));
+    for (const one of said.filter(({ kind }) => kind === KEY_ANSWER)) await this.import(one);
+    return said.filter(({ kind }) => kind === KEY_REQUEST);
+  }
+
+  /** Takes a key that was asked for: only from the device whose session it is. */
+  private async import(said: Said): Promise<void> {
+    try {
+      const answer = KeyAnswerShape.decode(said.content);
+      const device = await this.contacts.device(said.account, said.device);
+      if (!device || device.curve25519 !== said.curve25519) return;
+      await this.turnstile.run(() => this.context.machine.importSession(answer, said.curve25519, device.ed25519));
+      this.context.machine.arrived.push([answer.conversation, answer.session]);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+    }
+  }
+
+  private answer(said: Said): void {
+    try {
+      this.requests.answer(said.account, said.device, KeyRequestShape.decode(said.content));
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+    }
+  }
+
+  private async open(message: Message, wasSealed: boolean): Promise<Opened> {
+    const device = await this.contacts.sender(message.sender, message.device);
+    const sender = { account: message.sender, device: message.device, curve25519: device?.curve25519 };
+    try {
+      if (!(await this.contacts.isMember(message.conversation, message.sender))) {
+        throw new CannotOpen("from somebody who is not in the conversation");
+      }
+      const envelope = unpackMegolm(message.ciphertext);
+      const session = withoutPadding(toBase64(envelope.session));
+      const index = megolmIndex(envelope.message);
+      const decrypt = () => this.context.machine.decrypt(message.conversation, sender, message.ciphertext);
+      const content = ContentShape.decode(await this.turnstile.run(decrypt));
+      return { message, content, wasSealed, session, index };
+    } catch (error) {
+      if (!(error instanceof CannotOpen) && !(error instanceof Malformed)) throw error;
+      return { message, content: null, wasSealed, session: sessionOf(message), index: 0 };
+    }
+  }
+
+  /** Opens what waited for keys that have come. */
+  private async openSealed(): Promise<Opened[]> {
+    const opened: Opened[] = [];
+    const { machine, db } = this.context;
+    while (machine.arrived.length > 0) {
+      const [conversation, session] = machine.arrived.shift()!;
+      for (const row of await db.getAllFromIndex("sealed", "session", [conversation, session])) {
+        opened.push(await this.open(decodeServerFrame(row.frame) as Message, true));
+      }
+    }
+    return opened.filter(({ content }) => content !== null);
+  }
+
+  /** Writes down what entries say, in one transaction, and acknowledges them. */
+  private async keep(entries: readonly Stored[], opened: Opened[], recovered: Opened[]): Promise<void> {
+    const { db, account } = this.context;
+    const last = entries.at(-1)!.pos;
+    const all = await Promise.all([...recovered, ...opened].map(withHash));
+    const { news, upTo } = await write(db, [...Keeping.stores], async (tx) => {
+      const keeping = new Keeping(tx, account, this.context.now());
+      for (const one of all) await keeping.message(one);
+      for (const entry of entries) await keeping.done(entry);
+      return { news: keeping.news, upTo: await keeping.upTo(last) };
+    });
+    const found = recovered.map(({ message }) => message.pos);
+    this.context.tell({ t: "ack", pos: upTo, failed: news.failed, recovered: found });
+    for (const conversation of news.changed) this.context.emit({ kind: "changed", conversation });
+    for (const one of news.named) this.context.emit({ kind: "account", account: one });
+    if (news.failed.length > 0) this.requests.wake();
+  }
+}
+
+async function withHash(opened: Opened): Promise<Hashed> {
+  return { ...opened, hash: await digest(opened.message.ciphertext) };
+}
+
+function sessionOf(message: Message): string {
+  try {
+    return withoutPadding(toBase64(unpackMegolm(message.ciphertext).session));
+  } catch {
+    return "";
+  }
+}
+
+function withoutPadding(text: string): string {
+  return text.replace(/=+$/, "");
+}
