@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from support.clock import FakeClock
 from support.stores import DAY, KINDS, Kind, Store, account, marks, open_store
@@ -58,6 +59,22 @@ async def test_a_message_reaches_every_device_but_its_own_in_order(store: Store)
         ]
         assert {m.device for m in messages if isinstance(m, Message)} == {"ADA-PHONE"}
     assert await store.read(phone) == []
+
+
+async def test_the_answer_to_a_send_holds_the_entries_that_it_made(store: Store) -> None:
+    talk = await store.talk("ada", "bob")
+    await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")
+    ada = await store.box("ada", "ADA-PHONE")
+    boxes = [await store.box("bob", device) for device in ("BOB-PHONE", "BOB-TABLET")]
+    key = Share(account("bob"), "BOB-TABLET", b"key")
+    msg_id = new_msg_id(store.clock.now())
+    appended = await store.send(ada, talk, b"one", msg_id=msg_id, shares=[key])
+    assert appended.message is not None
+    assert (appended.message.pos, sorted(appended.places)) == (0, [(boxes[0], 1), (boxes[1], 2)])
+    for box, pos in appended.places:
+        assert (await store.read(box))[-1] == replace(appended.message, pos=pos)
+    again = await store.send(ada, talk, b"one", msg_id=msg_id)
+    assert (again.message, list(again.places)) == (None, [])
 
 
 async def test_d4_a_repeat_is_answered_as_before_and_stored_once(store: Store) -> None:
@@ -278,7 +295,8 @@ async def test_a_full_box_never_stops_others_and_is_told_of_the_gap_once(store: 
     for _ in range(5):
         await store.send(ada, talk)
     await store.ack(tablet, 5)
-    await store.send(ada, talk)
+    told = await store.send(ada, talk)
+    assert (sorted(told.boxes), list(told.places)) == (sorted([phone, tablet]), [(tablet, 6)])
     await store.send(ada, talk)
     entries = await store.read(phone)
     assert [type(entry) for entry in entries] == [Message] * 5 + [Gap]

@@ -64,12 +64,15 @@ class Side:
     def _named(self, data: Any) -> Any:
         """Replace box numbers, which stand alone in lists that name boxes, by what they stand for."""
         if isinstance(data, dict):
-            return {
-                key: self._boxes(item) if key in ("boxes", "to") else self._named(item) for key, item in data.items()
-            }
+            return {key: self._named_field(key, item) for key, item in data.items()}
         if isinstance(data, list | tuple):
             return [self._named(item) for item in data]
         return data
+
+    def _named_field(self, key: str, item: Any) -> Any:
+        if key == "places":
+            return sorted([*self._boxes([box]), pos] for box, pos in item)
+        return self._boxes(item) if key in ("boxes", "to") else self._named(item)
 
     def _boxes(self, numbers: list[int]) -> list[str]:
         return sorted(self.names.get(number, "closed") for number in numbers)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
-from tidings.wire.events import Event, Marks, Stored
+from tidings.wire.events import Event, Marks, Message, Stored
 from tidings.wire.ids import Address, Millis, Pos, Seq
 
 BoxId = int
@@ -42,12 +42,18 @@ class Notice(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """A message has its place. `boxes` have something new; empty if it had been appended before."""
+    """A message has its place. `boxes` have something new; empty if it had been appended before.
+
+    `places` names those of them that hold the message, and where: the entry of each is `message` with that
+    position. The message's own `pos` is 0; there is none if it had been appended before.
+    """
 
     seq: Seq
     time: Millis
     boxes: Sequence[BoxId]
     notices: Sequence[Notice] = ()
+    message: Message | None = None
+    places: Sequence[tuple[BoxId, Pos]] = ()
 
 
 class Page(NamedTuple):

@@ -7,6 +7,8 @@ from asyncio import Future
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
+from msgspec.structs import replace
+
 from tidings.server.domain import admission, announce, retention
 from tidings.server.domain.heads import NONE, Box, Head, Membership, Owner
 from tidings.server.domain.marks import Mark, needed_before
@@ -200,10 +202,13 @@ class MemoryMailboxes:
         head.tails[box.id] = send.msg_id
         self._records[sender, send.msg_id] = Record(seq, now, digest)
         self._put_shares(head, send.shares, box)
+        message = Message(0, seq, head.name, *address(box), send.msg_id, now, send.ciphertext)
+        places: list[tuple[BoxId, int]] = []
         for target in reached:
-            frame = Message(self._next(target), seq, head.name, *address(box), send.msg_id, now, send.ciphertext)
+            frame = replace(message, pos=self._next(target))
             lower = needed_before(seq, target.account.id, *before)
             self._entries[target.id][frame.pos] = Letter(head, frame, lower)
+            places.append((target.id, frame.pos))
             target.stored += 1
         for target in full:
             if head.id not in target.gaps:
@@ -214,7 +219,7 @@ class MemoryMailboxes:
             lower = needed_before(seq, member.owner.id, *before)
             if self.marks[head.id, member.owner.id].expire(lower, seq):
                 notices.append(self.changed_mark(head, member.owner))
-        return Appended(seq, now, [target.id for target in (*reached, *full)], notices)
+        return Appended(seq, now, [target.id for target in (*reached, *full)], notices, message, places)
 
     def _accept_by_writing(self, head: Head, box: Box) -> list[Notice]:
         notices: list[Notice] = []

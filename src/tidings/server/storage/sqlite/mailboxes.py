@@ -198,7 +198,9 @@ class SqliteMailboxes:
             lower = needed_before(seq, member.owner.id, *before)
             if book.mark(head, member.owner).expire(lower, seq):
                 notices.append(book.changed_mark(head, member.owner))
-        return Appended(seq, now, [target.id for target in (*reached, *full)], notices)
+        boxes = [target.id for target in (*reached, *full)]
+        message = Message(0, seq, head.name, box.account.name, box.address.device, send.msg_id, now, send.ciphertext)
+        return Appended(seq, now, boxes, notices, message, [(target.id, target.pos) for target in reached])
 
     def _earlier(self, msg_id: bytes, sender: BoxId, digest: bytes) -> Appended | None:
         query = "select seq, time, digest from record where msg_id = ? and box = ?"
