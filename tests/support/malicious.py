@@ -164,7 +164,7 @@ class MaliciousServer(LocalInstance):
 
     async def show_members(self, device: Address, view: View, members: dict[str, int]) -> None:
         """Tell a device that others are in a conversation."""
-        shown = [Member(account, version, 0) for account, version in members.items()]
+        shown = [Member(account, version, 0, "member") for account, version in members.items()]
         changed = Conversation(view.id, view.kind, view.standing, view.epoch + 1, sum(members.values()), 99, shown)
         box = await self.box(device.account, device.device)
         self.server.registry.tell([Notice(ConversationChanged(changed), [box])])

@@ -50,7 +50,7 @@ from tidings.server.services.life import ShowPresence, ShowTyping
 from tidings.server.services.passwords import Passwords
 from tidings.server.services.rates import Rates
 from tidings.server.services.registration import Registration
-from tidings.server.services.seeding import Person, seed_people
+from tidings.server.services.seeding import Person, Seeded, seed_people
 from tidings.server.services.send import SendMessage
 from tidings.server.services.share_keys import ShareSessionKeys
 from tidings.server.settings import Settings
@@ -74,7 +74,7 @@ from tidings.wire.limits import MAX_CIPHERTEXT
 
 LOG = logging.getLogger("tidings")
 
-__all__ = ["Corrupt", "FolderInUse", "Person", "Server", "Settings", "SystemClock", "seed", "serve"]
+__all__ = ["Corrupt", "FolderInUse", "Person", "Seeded", "Server", "Settings", "SystemClock", "seed", "serve"]
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 LEAVE_SECONDS: Final = 8.0
@@ -343,7 +343,12 @@ async def serve(settings: Settings, on_ready: Callable[[Settings, http.Invite | 
         folder.close()
 
 
-async def seed(settings: Settings, people: Sequence[Person], pairs: Sequence[tuple[int, int]]) -> list[str]:
+async def seed(
+    settings: Settings,
+    people: Sequence[Person],
+    pairs: Sequence[tuple[int, int]],
+    groups: Sequence[Sequence[int]] = (),
+) -> Seeded:
     """Fill a data folder that no server runs on with people, for measurements. Return their conversations."""
     folder = Folder(settings.data)
     server = Server(settings, folder)
@@ -353,6 +358,7 @@ async def seed(settings: Settings, people: Sequence[Person], pairs: Sequence[tup
         return await seed_people(
             people,
             pairs,
+            groups,
             SqlCrowd(server.database),
             server.mailboxes,
             server.conversations,

@@ -39,6 +39,7 @@ __all__ = [
     "NamedKey",
     "Pos",
     "RequestId",
+    "Role",
     "Seq",
     "Share",
     "ShareId",
@@ -161,12 +162,18 @@ accepted yet. `declined` and `blocked`: by oneself; what the other did is never 
 ConversationKind = Literal["direct", "group"]
 
 
+Role = Literal["owner", "admin", "member"]
+"""A group has one owner, who may do everything; admins add members, and remove those of role `member`.
+In a direct conversation both are `member`."""
+
+
 class Member(Record, frozen=True):
-    """A member of a conversation."""
+    """A member of a conversation. Messages up to `since` were sent before it came."""
 
     account: AccountId
     version: Version
     since: Seq
+    role: Role
 
 
 class Conversation(Record, frozen=True):

@@ -514,16 +514,18 @@ export const KeyCountShape: Shape<KeyCount> = /* @__PURE__ */ record("key_count"
   ["fallback", bool],
 ]);
 
-/** A member of a conversation. */
+/** A member of a conversation. Messages up to `since` were sent before it came. */
 export interface Member {
   readonly account: AccountId;
   readonly version: Version;
   readonly since: Seq;
+  readonly role: "admin" | "member" | "owner";
 }
 export const MemberShape: Shape<Member> = /* @__PURE__ */ record(null, [
   ["account", str(40, 80)],
   ["version", int(0)],
   ["since", int(0)],
+  ["role", oneOf("admin", "member", "owner")],
 ], true);
 
 /** A conversation as one of its members sees it. `devices` is the sum of the members' versions. */

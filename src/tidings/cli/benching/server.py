@@ -21,8 +21,8 @@ def settle_in(data: Path, pairs: int) -> Sequence[Pair]:
     """Fill a data folder with pairs of people who may write to each other."""
     people = [_person(Identity(number)) for number in range(2 * pairs)]
     together = [(2 * number, 2 * number + 1) for number in range(pairs)]
-    conversations = asyncio.run(seed(Settings(data=data), people, together))
-    return [Pair(number, conversation) for number, conversation in enumerate(conversations)]
+    seeded = asyncio.run(seed(Settings(data=data), people, together))
+    return [Pair(number, conversation) for number, conversation in enumerate(seeded.pairs)]
 
 
 def _person(identity: Identity) -> Person:

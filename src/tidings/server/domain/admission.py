@@ -70,12 +70,11 @@ def unreachable(head: Head, sender: Box, reached: list[Box]) -> list[Membership]
 
 def box_of(head: Head, account: str, device: str) -> Box:
     """Return a member's box by its wire names. Raises Refusal if there is none."""
-    for member in head.members.values():
-        if member.owner.name == account:
-            box = member.owner.boxes.get(device)
-            if box is not None:
-                return box
-    raise Refusal(NotAllowed())
+    member = head.by_name(account)
+    box = member.owner.boxes.get(device) if member is not None else None
+    if box is None:
+        raise Refusal(NotAllowed())
+    return box
 
 
 def stale(head: Head) -> StaleEpoch:
@@ -110,7 +109,7 @@ def view(head: Head, account: int) -> Conversation:
         epoch=head.epoch,
         devices=head.devices,
         seq=head.seq,
-        members=[Member(m.owner.name, m.owner.version, m.since) for m in _by_name(head)],
+        members=[Member(m.owner.name, m.owner.version, m.since, m.role) for m in _by_name(head)],
     )
 
 

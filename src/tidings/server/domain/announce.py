@@ -1,6 +1,6 @@
 """Events that follow from a change of a head, and who may see them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tidings.server.domain.admission import other_member, sees_life, view
 from tidings.server.domain.heads import Box, Head, Owner
@@ -47,6 +47,12 @@ def conversation_changes(head: Head, only: int | None = None) -> Iterator[tuple[
     for account, member in head.members.items():
         if only in (None, account):
             yield ConversationChanged(view(head, account)), [box.id for box in member.owner.boxes.values()]
+
+
+def arrival(head: Head, owners: Iterable[Owner]) -> tuple[ConversationChanged, list[int]]:
+    """Return what accounts that came into a group are told, and their boxes. All see the same, so it is made once."""
+    boxes = [box.id for owner in owners for box in owner.boxes.values()]
+    return ConversationChanged(view(head, next(iter(head.members)))), boxes
 
 
 def device_list_change(owner: Owner, shared: list[Head]) -> tuple[DeviceList, list[int]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from tidings.server.domain.marks import Mark
 from tidings.server.domain.permission import Stance
-from tidings.wire.frames import ConversationKind
+from tidings.wire.frames import ConversationKind, Role
 from tidings.wire.ids import Address
 
 NONE: Final[frozenset[int]] = frozenset()
@@ -61,12 +61,13 @@ class Owner:
 class Membership:
     """What a conversation knows of one member."""
 
-    __slots__ = ("blocked", "mark", "owner", "since", "stance", "strange")
+    __slots__ = ("blocked", "mark", "owner", "role", "since", "stance", "strange")
 
-    def __init__(self, owner: Owner, stance: Stance, since: int) -> None:
+    def __init__(self, owner: Owner, stance: Stance, since: int, role: Role = "member") -> None:
         self.owner = owner
         self.stance = stance
         self.since = since
+        self.role = role
         self.blocked = False
         self.strange = 0
         """Messages that others sent while this member had not accepted yet."""
@@ -77,7 +78,10 @@ class Membership:
 class Head:
     """A conversation: its members by account number, its epoch and its last place."""
 
-    __slots__ = ("epoch", "id", "kind", "last_sender", "members", "name", "run_start", "seq", "tails")
+    __slots__ = (
+        *("_devices", "_named", "epoch", "id", "kind", "last_sender", "members"),
+        *("name", "run_start", "seq", "tails"),
+    )
 
     def __init__(self, number: int, name: str, kind: ConversationKind) -> None:
         self.id = number
@@ -92,11 +96,25 @@ class Head:
         """the place where this unbroken run of them began."""
         self.tails: dict[int, bytes | None] = {}
         """The last accepted message of each box, as far as known."""
+        self._devices: int | None = None
+        self._named: dict[str, Membership] | None = None
 
     @property
     def devices(self) -> int:
-        """The sum of the members' device-list versions."""
-        return sum(member.owner.version for member in self.members.values())
+        """The sum of the members' device-list versions. It is not counted anew for every message."""
+        if self._devices is None:
+            self._devices = sum(member.owner.version for member in self.members.values())
+        return self._devices
+
+    def by_name(self, account: str) -> Membership | None:
+        """Return the member with a name. A thousand key shares look for a thousand members."""
+        if self._named is None:
+            self._named = {member.owner.name: member for member in self.members.values()}
+        return self._named.get(account)
+
+    def changed(self) -> None:
+        """Note that members came or went, or that the version of one of them rose."""
+        self._devices = self._named = None
 
     def advance(self, sender: int) -> int:
         """Take the next place for a message of the account `sender`, and return it."""

@@ -26,6 +26,12 @@ class Conversations(Protocol):
         The opener accepts by opening; with `accepted` so does the other (they know each other by an invite).
         """
 
+    def open_group(self, accounts: Sequence[AccountId]) -> "Future[Changed]":
+        """Make a group conversation of accounts, the first of them its owner, without a message.
+
+        For measurements. People make groups by `change_members`.
+        """
+
     def respond(self, account: AccountId, conversation: ConversationId, answer: Answer) -> "Future[Changed]":
         """Accept, decline, block or unblock. Raises Refusal(NotAllowed) if it is no direct one of the account's."""
 

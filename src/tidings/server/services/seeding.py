@@ -12,7 +12,7 @@ from tidings.server.ports.conversations import Conversations
 from tidings.server.ports.crowd import Crowd, Settler
 from tidings.server.ports.keys import NewKeys
 from tidings.server.ports.mailboxes import Mailboxes
-from tidings.wire.frames import NamedKey, SignedList
+from tidings.wire.frames import Conversation, NamedKey, SignedList
 from tidings.wire.http import Identity
 from tidings.wire.ids import account_id
 
@@ -29,16 +29,24 @@ class Person(NamedTuple):
     ed25519: bytes
 
 
+class Seeded(NamedTuple):
+    """The conversations that were made: of each pair its name, of each group what its first member sees of it."""
+
+    pairs: list[str]
+    groups: list[Conversation]
+
+
 async def seed_people(
     people: Sequence[Person],
     pairs: Sequence[tuple[int, int]],
+    groups: Sequence[Sequence[int]],
     crowd: Crowd,
     mailboxes: Mailboxes,
     conversations: Conversations,
     *,
     server_id: str,
-) -> list[str]:
-    """Make people, and a conversation for each pair (their numbers). Return the conversations."""
+) -> Seeded:
+    """Make people, and a conversation for each pair and each group (their numbers)."""
     names = [account_id(person.key, server_id) for person in people]
     for start in range(0, len(people), AT_ONCE):
         some = list(zip(names, people, strict=True))[start : start + AT_ONCE]
@@ -50,7 +58,8 @@ async def seed_people(
         together = [(names[one], names[other]) for one, other in pairs[start : start + AT_ONCE]]
         opened = await asyncio.gather(*(conversations.open_direct(*both, accepted=True) for both in together))
         found += [change.conversation.conversation for change in opened]
-    return found
+    made = [(await conversations.open_group([names[one] for one in group])).conversation for group in groups]
+    return Seeded(found, made)
 
 
 def _settler(account: str, person: Person) -> Settler:

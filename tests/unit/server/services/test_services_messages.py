@@ -25,7 +25,7 @@ from tidings.wire import commands as c
 from tidings.wire import events as e
 from tidings.wire.errors import KeyReused, NotAllowed, Refusal
 from tidings.wire.frames import Share
-from tidings.wire.ids import account_id
+from tidings.wire.ids import Address, account_id, new_msg_id
 
 pytestmark = pytest.mark.anyio
 
@@ -215,8 +215,9 @@ async def test_people_who_are_seeded_can_greet_and_their_conversations_are_open(
         Person(uuid.uuid4(), f"person{number}", f"DEVICE000{number}", key.public_key().public_bytes_raw())
         for number, key in enumerate(keys)
     ]
-    made = await seed(Settings(data=tmp_path / "server"), people, [(0, 1), (1, 2)])
+    made, (group,) = await seed(Settings(data=tmp_path / "server"), people, [(0, 1), (1, 2)], [[0, 1, 2]])
     assert len(set(made)) == 2
+    assert (group.kind, group.epoch, group.devices, len(group.members)) == ("group", 1, 3, 3)
     async with household(tmp_path, clock) as house:
         for person in people:
             found = await house.server.accounts.by_name(person.name)
@@ -224,6 +225,10 @@ async def test_people_who_are_seeded_can_greet_and_their_conversations_are_open(
             assert found.id == account_id(person.key, house.server_id)
         middle = account_id(people[1].key, house.server_id)
         page, _ = await house.server.conversations.page(middle, None, 10)
-        assert {conversation.conversation for conversation in page} == set(made)
+        assert {conversation.conversation for conversation in page} == {*made, group.conversation}
         assert {conversation.standing for conversation in page} == {"open"}
         assert await house.server.keys.unsettled() == []
+        box = await house.server.mailboxes.find(Address(middle, people[1].device))
+        assert box is not None
+        command = c.Send(1, new_msg_id(clock.now()), group.conversation, group.epoch, group.devices, None, b"to both")
+        assert len((await house.server.mailboxes.append(command, box.id)).boxes) == 2

@@ -23,6 +23,10 @@ class MemoryConversations:
         """See Conversations."""
         return settled(lambda: self._open_direct(account, other, accepted=accepted))
 
+    def open_group(self, accounts: Sequence[str]) -> "Future[Changed]":
+        """See Conversations."""
+        return settled(lambda: self._open_group(accounts))
+
     def respond(self, account: str, conversation: str, answer: Answer) -> "Future[Changed]":
         """See Conversations."""
         return settled(lambda: self._respond(account, conversation, answer))
@@ -53,9 +57,9 @@ class MemoryConversations:
         mine, theirs = self._store.owner(account), self._store.owner(other)
         if mine is theirs or theirs.removed:
             raise Refusal(NotAllowed())
-        head = next((head for head in self._mine(account) if theirs.id in head.members), None)
+        head = self._store.direct(mine, theirs)
         if head is None:
-            head = self._store.new_head([Membership(mine, "open", 0), Membership(theirs, "asked", 0)])
+            head = self._store.new_direct(mine, theirs)
         changed = [
             member for member in head.members.values() if member.stance != "open" and (member.owner is mine or accepted)
         ]
@@ -64,6 +68,13 @@ class MemoryConversations:
         notices = [Notice(*change) for change in announce.conversation_changes(head)] if changed else []
         notices += [self._store.changed_mark(head, member.owner) for member in changed]
         return Changed(admission.view(head, mine.id), notices)
+
+    def _open_group(self, accounts: Sequence[str]) -> Changed:
+        head = self._store.new_group()
+        owners = [self._store.owner(account) for account in accounts]
+        for owner in owners:
+            self._store.add_member(head, Membership(owner, "open", 0, "member" if head.members else "owner"))
+        return Changed(admission.view(head, owners[0].id), [Notice(*announce.arrival(head, owners))])
 
     def _respond(self, account: str, conversation: str, answer: Answer) -> Changed:
         head = self._head(account, conversation)

@@ -17,7 +17,7 @@ from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, No
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
 from tidings.wire.errors import KeyReused, NotAllowed, Refusal
 from tidings.wire.events import Gap, KeyShare, Marks, Message, Stored
-from tidings.wire.frames import Share
+from tidings.wire.frames import ConversationKind, Share
 from tidings.wire.ids import Address, conversation_id
 
 T = TypeVar("T")
@@ -104,12 +104,36 @@ class MemoryMailboxes:
             self.owners[account] = Owner(self._number(), account, 0)
         return self.owners[account]
 
-    def new_head(self, members: Sequence[Membership]) -> Head:
-        """Return a new direct conversation."""
-        head = Head(self._number(), conversation_id(uuid.uuid4(), self._server_id), "direct")
-        for member in members:
-            head.members[member.owner.id] = member
-            self.marks[head.id, member.owner.id] = Mark.starting(0)
+    def direct(self, one: Owner, other: Owner) -> Head | None:
+        """Return the direct conversation of two accounts."""
+        return next(
+            (head for head in self.shared_with(one) if head.kind == "direct" and other.id in head.members), None
+        )
+
+    def new_direct(self, opener: Owner, other: Owner) -> Head:
+        """Make the direct conversation of two accounts."""
+        head = self._new_head(conversation_id(uuid.uuid4(), self._server_id), "direct")
+        for member in (Membership(opener, "open", 0), Membership(other, "asked", 0)):
+            self.add_member(head, member)
+        return head
+
+    def new_group(self, name: str | None = None) -> Head:
+        """Make a group without members."""
+        return self._new_head(name or conversation_id(uuid.uuid4(), self._server_id), "group")
+
+    def add_member(self, head: Head, member: Membership) -> None:
+        """Let an account be a member of a conversation, from the place `since` on."""
+        head.members[member.owner.id] = member
+        head.changed()
+        self.marks[head.id, member.owner.id] = Mark.starting(member.since)
+
+    def drop_member(self, head: Head, owner: Owner) -> None:
+        """Let an account be no member of a conversation any more."""
+        del head.members[owner.id], self.marks[head.id, owner.id]
+        head.changed()
+
+    def _new_head(self, name: str, kind: ConversationKind) -> Head:
+        head = Head(self._number(), name, kind)
         self.heads[head.name] = head
         return head
 
@@ -169,6 +193,8 @@ class MemoryMailboxes:
         if version == owner.version:
             return [box.id for box in gone], expired
         owner.version = version
+        for head in self.shared_with(owner):
+            head.changed()
         event, now_told = announce.device_list_change(owner, self.shared_with(owner))
         return [box.id for box in gone], [Notice(event, sorted({*told, *now_told})), *expired]
 

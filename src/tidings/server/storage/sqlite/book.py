@@ -19,6 +19,7 @@ from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.server.storage.sqlite.database import Database, Execute
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
 from tidings.wire.errors import NotAllowed, Refusal
+from tidings.wire.frames import ConversationKind
 from tidings.wire.ids import Address, conversation_id
 
 MOST_HEADS: Final = 100_000
@@ -220,13 +221,37 @@ class Book:
     def new_direct(self, opener: Owner, other: Owner) -> Head:
         """Make the direct conversation of two accounts."""
         name = conversation_id(uuid.uuid4(), self._server_id)
-        self.execute("insert into conversation values (null, ?, 'direct', 1, 0, 0, 0)", (name,))
-        head = Head(self.db.last_insert_rowid(), name, "direct")
+        head = self._new_head(name, "direct")
         self.execute("insert into direct values (?, ?, ?)", (*sorted((opener.id, other.id)), head.id))
         for member in (Membership(opener, "open", 0), Membership(other, "asked", 0)):
-            head.members[member.owner.id] = member
-            self.execute("insert into member values (?, ?, ?, 0, 0, 0)", (member.owner.id, head.id, member.stance))
-            self.execute("insert into mark values (?, ?, 0, 0, 0, null, null, 0)", (head.id, member.owner.id))
+            self.add_member(head, member)
+        return head
+
+    def new_group(self, name: str | None = None) -> Head:
+        """Make a group without members."""
+        return self._new_head(name or conversation_id(uuid.uuid4(), self._server_id), "group")
+
+    def add_member(self, head: Head, member: Membership) -> None:
+        """Let an account be a member of a conversation, from the place `since` on."""
+        head.members[member.owner.id] = member
+        head.changed()
+        self.execute(
+            "insert into member values (?, ?, ?, 0, 0, ?, ?)",
+            (member.owner.id, head.id, member.stance, member.since, member.role),
+        )
+        since = member.since
+        self.execute("insert into mark values (?, ?, ?, ?, ?, null, null, 0)", (head.id, member.owner.id, *[since] * 3))
+
+    def drop_member(self, head: Head, owner: Owner) -> None:
+        """Let an account be no member of a conversation any more."""
+        del head.members[owner.id]
+        head.changed()
+        for table in ("member", "mark"):
+            self.execute(f"delete from {table} where conversation = ? and owner = ?", (head.id, owner.id))  # noqa: S608 - names of ours
+
+    def _new_head(self, name: str, kind: ConversationKind) -> Head:
+        self.execute("insert into conversation values (null, ?, ?, 1, 0, 0, 0)", (name, kind))
+        head = Head(self.db.last_insert_rowid(), name, kind)
         self._heads[name] = head
         self._head_names[head.id] = name
         return head
@@ -234,15 +259,15 @@ class Book:
     def save_member(self, head: Head, member: Membership) -> None:
         """Write a membership that changed."""
         self.execute(
-            "update member set stance = ?, blocked = ?, strange = ? where owner = ? and conversation = ?",
-            (member.stance, member.blocked, member.strange, member.owner.id, head.id),
+            "update member set stance = ?, blocked = ?, strange = ?, role = ? where owner = ? and conversation = ?",
+            (member.stance, member.blocked, member.strange, member.role, member.owner.id, head.id),
         )
 
     def save_head(self, head: Head) -> None:
         """Write a conversation's place."""
         self.execute(
-            "update conversation set seq = ?, last_sender = ?, run_start = ? where id = ?",
-            (head.seq, head.last_sender, head.run_start, head.id),
+            "update conversation set epoch = ?, seq = ?, last_sender = ?, run_start = ? where id = ?",
+            (head.epoch, head.seq, head.last_sender, head.run_start, head.id),
         )
 
     def tail(self, head: Head, box: Box) -> bytes | None:
@@ -257,8 +282,9 @@ class Book:
         """Write the last accepted message of a device."""
         head.tails[box.id] = msg_id
         self.execute(
-            "insert into tail values (?, ?, ?) on conflict do update set msg_id = excluded.msg_id",
-            (head.id, box.id, msg_id),
+            "insert into tail values (?, ?, ?, ?)"
+            " on conflict do update set msg_id = excluded.msg_id, seq = excluded.seq",
+            (head.id, box.id, msg_id, head.seq),
         )
 
     def _load_head(self, name: str) -> Head | None:
@@ -268,9 +294,9 @@ class Book:
             return None
         head = Head(found[0], name, found[1])
         head.epoch, head.seq, head.last_sender, head.run_start = found[2:]
-        query = "select owner, stance, blocked, strange, since from member where conversation = ?"
-        for owner, stance, blocked, strange, since in self.rows(query, (head.id,)):
-            member = Membership(self.owner_by_id(owner), stance, since)
+        query = "select owner, stance, blocked, strange, since, role from member where conversation = ?"
+        for owner, stance, blocked, strange, since, role in self.rows(query, (head.id,)):
+            member = Membership(self.owner_by_id(owner), stance, since, role)
             member.blocked, member.strange = bool(blocked), strange
             head.members[owner] = member
         self._heads[name] = head

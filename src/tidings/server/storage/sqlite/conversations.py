@@ -4,7 +4,7 @@ from asyncio import Future
 from collections.abc import Sequence
 
 from tidings.server.domain import admission, announce
-from tidings.server.domain.heads import Head
+from tidings.server.domain.heads import Head, Membership
 from tidings.server.ports.conversations import Changed
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
@@ -23,6 +23,10 @@ class SqliteConversations:
     def open_direct(self, account: str, other: str, *, accepted: bool) -> "Future[Changed]":
         """See Conversations."""
         return self._database.write(lambda: self._open_direct(account, other, accepted=accepted))
+
+    def open_group(self, accounts: Sequence[str]) -> "Future[Changed]":
+        """See Conversations."""
+        return self._database.write(lambda: self._open_group(accounts))
 
     def respond(self, account: str, conversation: str, answer: Answer) -> "Future[Changed]":
         """See Conversations."""
@@ -63,6 +67,13 @@ class SqliteConversations:
         notices = [Notice(*change) for change in announce.conversation_changes(head)] if changed else []
         notices += [book.changed_mark(head, member.owner) for member in changed]
         return Changed(admission.view(head, mine.id), notices)
+
+    def _open_group(self, accounts: Sequence[str]) -> Changed:
+        head = self._book.new_group()
+        owners = [self._book.owner(account) for account in accounts]
+        for owner in owners:
+            self._book.add_member(head, Membership(owner, "open", 0, "member" if head.members else "owner"))
+        return Changed(admission.view(head, owners[0].id), [Notice(*announce.arrival(head, owners))])
 
     def _respond(self, account: str, conversation: str, answer: Answer) -> Changed:
         book = self._book

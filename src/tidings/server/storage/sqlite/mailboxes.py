@@ -132,6 +132,8 @@ class SqliteMailboxes:
         if version == owner.version:
             return closed, expired
         owner.version = version
+        for head in shared:
+            head.changed()
         self.book.execute("update owner set version = ? where id = ?", (version, owner.id))
         event, now_told = announce.device_list_change(owner, shared)
         return closed, [Notice(event, sorted({*told, *now_told})), *expired]

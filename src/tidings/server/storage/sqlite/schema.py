@@ -88,6 +88,11 @@ SCHEMA: Final = (
         primary key (box, pos)
     ) strict, without rowid;
     """,
+    """
+    -- Roles of groups; and the place of a device's last message: who wrote lately waits for receipts.
+    alter table member add column role text not null default 'member';
+    alter table tail add column seq integer not null default 0;
+    """,
 )
 
 LETTER, SHARE, GAP = 0, 1, 2
