@@ -1,0 +1,1 @@
+	-- No archive: what is for someone online passes through memory.
