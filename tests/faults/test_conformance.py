@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from kosoku import FailureError, run_fuzzingclient
-from picows import WSMsgType
 
 from support.server import local_server
-from tidings.server.gateway.handover import MessageListener
+from tidings.server.gateway.framing import BINARY, TEXT
+from tidings.server.gateway.websocket import WebSocket
+from tidings.wire.limits import MAX_FRAME
 
 pytestmark = pytest.mark.anyio
 
@@ -22,11 +23,32 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return "asyncio", {"use_uvloop": request.param == "uvloop"}
 
 
-class Echo(MessageListener):
+class Echo:
     """Sends every message back."""
 
+    most = MAX_FRAME
+    line: WebSocket
+
+    def on_connected(self, line: WebSocket) -> None:
+        self.line = line
+
     def on_message(self, data: bytes, *, text: bool) -> None:
-        self.transport.send(WSMsgType.TEXT if text else WSMsgType.BINARY, data)
+        self.line.send(TEXT if text else BINARY, data)
+
+    def on_ping(self, payload: bytes) -> None:
+        self.line.pong(payload)
+
+    def on_violation(self, code: int, reason: str) -> None:
+        self.line.hang_up(code, reason)
+        self.line.close()
+
+    def on_heard(self, frames: int) -> None:
+        """Nothing depends on it."""
+
+    def on_gone(self) -> None:
+        """Nor on this."""
+
+    pause_writing = resume_writing = on_gone
 
 
 async def test_every_case_of_autobahn_is_passed_to_the_letter(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ import base64
 import contextlib
 import itertools
 import os
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -19,8 +19,9 @@ from support.plain_device import PlainDevice, seed_two
 from support.raw import CONTINUATION, PING, TEXT, Answer, Closed, Line, RawSocket, frame, handshake
 from support.server import LocalInstance, local_server, server_process
 from tidings.server.domain.rates import RATES
-from tidings.server.gateway.connection import GREETING_SECONDS, MAX_GREETING, MOST_WAITING, ROOM, SILENCE_SECONDS
-from tidings.server.gateway.handover import ROOM as READ
+from tidings.server.gateway.connection import GREETING_SECONDS, MAX_GREETING, MOST_WAITING, SILENCE_SECONDS
+from tidings.server.gateway.line import ROOM
+from tidings.server.gateway.websocket import READ, WebSocket
 from tidings.server.ports.mailboxes import Notice
 from tidings.wire import codec
 from tidings.wire import commands as c
@@ -131,7 +132,7 @@ async def test_fault_06_a_device_that_talks_and_never_reads_is_closed_and_loses_
                 await hers.command(c.SetPresence(online=True))
                 await eventually(lambda s=seconds: presence.is_online(bob.account) == (s % 2 == 0))  # type: ignore[misc]
                 clock.advance(5)
-                assert stuck.transport.underlying_transport.get_write_buffer_size() <= MOST_WAITING
+                assert stuck.line.waiting <= MOST_WAITING
             assert 25 <= seconds <= 70
             assert closed(server, Close.SLOW_CONSUMER) == 1
             assert await waiting_for(bob) == sent
@@ -145,7 +146,7 @@ async def test_fault_06_a_device_that_does_not_read_is_closed_when_a_mebibyte_wa
             most = 0
             while not connection._ending:
                 server.server.registry.tell([Notice(e.DeviceList(ada.account, 1), [box])] * 100)
-                most = max(most, connection.transport.underlying_transport.get_write_buffer_size())
+                most = max(most, connection.line.waiting)
                 await asyncio.sleep(0)
             assert MIB // 2 < most <= MIB + 100
             assert closed(server, Close.SLOW_CONSUMER) == 1
@@ -157,7 +158,6 @@ async def test_fault_06_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp
         ada = await join(server, "ada")
         async with ada.socket(window=4_096) as deaf:
             (connection,) = server.server.registry._connections.values()
-            transport = connection.transport.underlying_transport
             pings = frame(bytes(125), PING) * 2_000
             while not connection._paused:
                 await deaf.write(pings)
@@ -167,7 +167,25 @@ async def test_fault_06_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp
                 await asyncio.sleep(0)
             await deaf.command(c.SetPresence(online=True))
             await eventually(lambda: server.server.life._presence.is_online(ada.account))
-            assert transport.get_write_buffer_size() <= ROOM + len(pings)
+            assert connection.line.waiting <= ROOM + len(pings)
+
+
+async def test_fault_06_frames_of_every_size_that_wait_for_a_slow_device_arrive_as_they_were(tmp_path: Path) -> None:
+    source = random.Random(6)
+    bodies = [source.randbytes(source.choice([1, 126, 1_000, 8_180, 8_200, 9_000, 65_000])) for _ in range(600)]
+    ada, bob = await seed_two(tmp_path / "server")
+    async with server_process(tmp_path) as server:
+        await ada.connect(server.url, time.time_ns() // 1_000_000)
+        async with RawSocket.connect(server.port, window=4_096) as slow:
+            await greet_by_hand(bob, slow)
+            await ada.send_all(bodies)
+            got: list[bytes] = []
+            async with asyncio.timeout(30):
+                while len(got) < len(bodies):
+                    event = await slow.event()
+                    got += [event.ciphertext] if isinstance(event, e.Message) else []
+            assert got == bodies
+        await ada.link.close()
 
 
 # 7: half-open
@@ -324,7 +342,8 @@ async def test_fault_11_nonsense_is_read_no_faster_than_commands(tmp_path: Path,
             nonsense = frame(b"\xc1")
             at_once = burst + READ // len(nonsense) + 1
             (connection,) = server.server.registry._connections.values()
-            transport = connection.transport.underlying_transport
+            assert isinstance(connection.line, WebSocket)
+            transport = connection.line._transport
             count = server.server.metrics.refused.labels("BAD_FRAME")._value
             reading = asyncio.create_task(socket.rest(60))
             await socket.write(nonsense * 10 * burst)
@@ -345,12 +364,13 @@ async def test_fault_12_a_slow_frame_is_cut_off_within_30_seconds(tmp_path: Path
         ada = await join(server, "ada", now=clock.now)
         async with ada.socket() as socket:
             (connection,) = server.server.registry._connections.values()
-            feed: Any = connection.transport.underlying_transport.get_protocol()
+            line = connection.line
+            assert isinstance(line, WebSocket)
             await socket.write(b"\x82\xfe\x40\x00mask")
             seconds = 0
             while not connection._ending:
                 left = 0x4000 - 100 * seconds
-                await eventually(lambda left=left: feed._left == left)  # type: ignore[misc]
+                await eventually(lambda left=left: line._left == left)  # type: ignore[misc]
                 await socket.write(b"x" * 100)
                 clock.advance(1)
                 seconds += 1

@@ -18,8 +18,8 @@ from tidings.server.domain.permission import STRANGER_MESSAGES
 from tidings.server.domain.rates import Buckets
 from tidings.server.folder import Folder, FolderInUse
 from tidings.server.gateway.connection import Gateway
-from tidings.server.gateway.handover import MessageListener
 from tidings.server.gateway.intake import Bounds, Intake
+from tidings.server.gateway.line import Peer
 from tidings.server.gateway.listening import Web, listen
 from tidings.server.gateway.registry import Registry
 from tidings.server.gateway.upgrade import Doorway, Front, Upgrade
@@ -118,7 +118,7 @@ class Server:
         around_mailboxes: Callable[[Mailboxes], Mailboxes] = lambda mailboxes: mailboxes,
         around_keys: Callable[[Keys], Keys] = lambda keys: keys,
         on_step: Step | None = None,
-        extra_sockets: dict[str, Callable[[], MessageListener]] | None = None,
+        extra_sockets: dict[str, Callable[[], Peer]] | None = None,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()

@@ -9,10 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from picows import WSMsgType
-
 from tidings.server.domain.rates import Rate
-from tidings.server.gateway.handover import MessageListener
+from tidings.server.gateway.line import Line
 from tidings.server.gateway.protocol import Dialogue, Hangup
 from tidings.server.gateway.registry import Registry
 from tidings.server.gateway.wheel import Wheel
@@ -41,17 +39,12 @@ MAX_GREETING: Final = 4_096
 IDLE_SECONDS: Final = 20.0
 SILENCE_SECONDS: Final = 25.0
 CLOSING_SECONDS: Final = 1.0
-ROOM: Final = 262_144
-"""Bytes waiting for the socket above which a mailbox is not drained further."""
 MOST_WAITING: Final = 1_048_576
 """Bytes waiting for the socket above which the device is a slow consumer."""
 NEVER_SO_MUCH: Final = 2 * MOST_WAITING
 MOST_COMMANDS: Final = 256
 """Commands of one connection under way; beyond that it is not read."""
 RETRY_MS: Final = 1_000
-
-TEXT: Final = WSMsgType.TEXT
-BINARY: Final = WSMsgType.BINARY
 
 Call = Callable[[Caller, Any], Awaitable[Any]]
 Finish = Callable[[Any, Any], Reply | None]
@@ -88,8 +81,8 @@ class Gateway:
         return task
 
 
-class Connection(MessageListener):
-    """A socket and the device behind it. `on_closed` is told the `address` that it was from."""
+class Connection:
+    """A line and the device behind it (see Peer). `on_closed` is told the `address` that it was from."""
 
     __slots__ = (
         *("_address", "_commands", "_cookie", "_dialogue", "_drain", "_ending", "_gateway", "_heard"),
@@ -103,6 +96,8 @@ class Connection(MessageListener):
             "_waiting",
             "caller",
             "codec",
+            "line",
+            "most",
             "woken",
         ),
     )
@@ -115,7 +110,7 @@ class Connection(MessageListener):
         address: str,
         on_closed: Callable[[str], None],
     ) -> None:
-        super().__init__()
+        self.line: Line
         self._address = address
         self._on_closed = on_closed
         self._gateway = gateway
@@ -135,25 +130,26 @@ class Connection(MessageListener):
         self._waiting = 0
         self.most = MAX_GREETING
 
-    # From the socket
+    # From the socket (see Peer)
 
-    def on_connected(self) -> None:
+    def on_connected(self, line: Line) -> None:
         """Challenge the device."""
-        self.transport.underlying_transport.set_write_buffer_limits(high=ROOM)
+        self.line = line
         self._dialogue = Dialogue(self.codec, os.urandom(32))
         self._gateway.metrics.connections.inc()
         self._gateway.wheel.add(self, GREETING_SECONDS)
         self.write(self._dialogue.opening(self._gateway.server_id))
 
-    def on_heard(self) -> None:
+    def on_heard(self, frames: int) -> None:
         """Note that the device is alive."""
+        del frames
         self._heard = self._gateway.wheel.now
         self._pinged = False
 
     def on_ping(self, payload: bytes) -> None:
         """Answer, unless the device does not read what it is sent: pongs would pile up beyond all bounds."""
         if not self._paused:
-            super().on_ping(payload)
+            self.line.pong(payload)
 
     def on_message(self, data: bytes, *, text: bool) -> None:
         """Run the command in a message."""
@@ -197,26 +193,26 @@ class Connection(MessageListener):
 
     def write(self, data: bytes) -> None:
         """Write an encoded frame. A device that does not read what waits for it is cut off; it loses nothing."""
-        self.transport.send(TEXT if self.codec.text else BINARY, data)
-        if self._paused and self.transport.underlying_transport.get_write_buffer_size() > MOST_WAITING:
+        self.line.write(data)
+        if self._paused and self.line.waiting > MOST_WAITING:
             self._cut_for(Close.SLOW_CONSUMER)
 
     def end(self, code: Close) -> None:
         """Say goodbye; the connection is cut when the device has answered, or soon."""
-        self.fail(code, "")
+        self.on_violation(code, "")
 
-    def fail(self, code: int, reason: str) -> None:
-        """See MessageListener: an answer is given its time, as after every goodbye."""
+    def on_violation(self, code: int, reason: str) -> None:
+        """See Peer: an answer is given its time, as after every goodbye."""
         if not self._ending:
             self._ending = True
             self._gateway.metrics.closed.labels(str(int(code))).inc()
-            self.hang_up(code, reason)
+            self.line.hang_up(code, reason)
             self._gateway.wheel.add(self, CLOSING_SECONDS)
 
     def cut(self) -> None:
         """End the connection without a word."""
         self._ending = True
-        self.transport.disconnect(graceful=False)
+        self.line.cut()
 
     def _cut_for(self, reason: Close) -> None:
         """End the connection with a device that would not read why."""
@@ -225,14 +221,14 @@ class Connection(MessageListener):
 
     def _is_stuck(self, now: float) -> bool:
         """Return whether what waits for the socket has not become less for as long as a silence may last."""
-        waiting = self.transport.underlying_transport.get_write_buffer_size()
+        waiting = self.line.waiting
         if waiting < self._waiting:
             self._waiting, self._moved = waiting, now
         return now - self._moved >= SILENCE_SECONDS
 
     def look(self, now: float) -> float:
         """See Watched: end what is silent, ping what is idle."""
-        if self.transport.is_disconnected:
+        if self.line.is_gone:
             return 0.0
         silent = now - self._heard
         if self._ending:
@@ -246,7 +242,7 @@ class Connection(MessageListener):
         elif silent >= IDLE_SECONDS:
             if not self._pinged:
                 self._pinged = True
-                self.transport.send_ping()
+                self.line.ping()
             return SILENCE_SECONDS - silent
         else:
             return IDLE_SECONDS - silent
@@ -326,7 +322,7 @@ class Connection(MessageListener):
         self._commands += 1
         self._pace()
         if self._commands == MOST_COMMANDS:
-            self.transport.underlying_transport.pause_reading()
+            self.line.pause_reading()
         gateway.run(call(caller, command)).add_done_callback(partial(self._finish, command, finish))
 
     def _pace(self) -> None:
@@ -336,24 +332,24 @@ class Connection(MessageListener):
         wait = frames.wait(self._settled_at, now)
         if wait and not self._resting:
             self._resting = True
-            self.transport.underlying_transport.pause_reading()
+            self.line.pause_reading()
             self._gateway.clock.call_later(wait, self._read_on)
 
     def _read_on(self) -> None:
         wait = self._gateway.frames.wait(self._settled_at, self._gateway.clock.monotonic())
-        if self.transport.is_disconnected:
+        if self.line.is_gone:
             return
         if wait:  # more had been read already when the rest began
             self._gateway.clock.call_later(wait, self._read_on)
             return
         self._resting = False
         if self._commands < MOST_COMMANDS:
-            self.transport.underlying_transport.resume_reading()
+            self.line.resume_reading()
 
     def _finish(self, command: Command, finish: Finish | None, outcome: "Future[Any]") -> None:
         self._commands -= 1
         if self._commands == MOST_COMMANDS // 2 and not (self._ending or self._resting):
-            self.transport.underlying_transport.resume_reading()
+            self.line.resume_reading()
         error = outcome.exception()
         if error is not None:
             self._refuse(command, _reason(error))

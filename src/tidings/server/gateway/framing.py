@@ -16,8 +16,12 @@ SMALL: Final = 125
 """Bytes of the longest payload whose length stands in the second byte, and of the longest control frame."""
 MASK: Final = 4
 """Bytes of a mask."""
+NORMAL: Final = 1000
 PROTOCOL_ERROR: Final = 1002
+NOT_UTF_8: Final = 1007
 TOO_BIG: Final = 1009
+NEVER_SENT: Final = frozenset({1004, 1005, 1006})
+"""Close codes that stand for what comes without one (RFC 6455, section 7.4.1)."""
 
 
 class Violation(Exception):
@@ -57,8 +61,29 @@ def read_head(data: memoryview, most: int) -> tuple[int, int, int] | None:
     return first, 2 + width + MASK, length
 
 
-def write_head(first: int, length: int, mask: bytes) -> bytes:
-    """Return the head of a masked frame whose payload has up to 65,535 bytes."""
+def write_head(first: int, length: int) -> bytes:
+    """Return the head of a server's frame, which has no mask."""
     if length <= SMALL:
-        return bytes((first, MASKED | length)) + mask
-    return bytes((first, MASKED | (SMALL + 1))) + length.to_bytes(2, "big") + mask
+        return bytes((first, length))
+    if length < 2**16:
+        return bytes((first, SMALL + 1)) + length.to_bytes(2, "big")
+    return bytes((first, SMALL + 2)) + length.to_bytes(8, "big")
+
+
+def write_close(code: int, reason: str) -> bytes:
+    """Return the payload of a close frame; a reason that is too long for one is cut."""
+    return code.to_bytes(2, "big") + reason.encode()[: SMALL - 2]
+
+
+def read_close(payload: bytes) -> int:
+    """Return the code that answers a close frame. Raises Violation."""
+    if not payload:
+        return NORMAL
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not (3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in NEVER_SENT)):
+        raise Violation(PROTOCOL_ERROR, "a close code that nobody may send")
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        raise Violation(NOT_UTF_8, "a reason that is not UTF-8") from None
+    return code

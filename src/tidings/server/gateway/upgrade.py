@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tidings.server.gateway.connection import Connection, Gateway
-from tidings.server.gateway.handover import ROOM, MessageListener, hand_over
 from tidings.server.gateway.intake import Bounds
+from tidings.server.gateway.line import Peer
+from tidings.server.gateway.websocket import accept
 from tidings.server.services.credentials import Credentials, NotSignedIn
+from tidings.wire.codec import SUBPROTOCOL_JSON
 from tidings.wire.http import Problem
 from tidings.wire.ids import Address
 
@@ -60,7 +62,7 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
 class Doorway:
     """The rules of an upgrade, shared by all connections.
 
-    `extra` maps further paths to listeners (tests put an echo there).
+    `extra` maps further paths to peers (tests put an echo there).
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Doorway:
         bounds: Bounds,
         front: Front,
         *,
-        extra: dict[str, Callable[[], MessageListener]] | None = None,
+        extra: dict[str, Callable[[], Peer]] | None = None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
@@ -80,16 +82,15 @@ class Doorway:
         self._proxies = frozenset(front.proxies)
         self._schemes = ("https",) if front.secure else ("http", "https")  # a proxy may put TLS before us
         self._headers = [f"{name}: {value}" for name, value in front.headers]
-        self.room = memoryview(bytearray(ROOM))
         self.extra = extra or {}
         self._release = bounds.release  # one for all: a new one would be made for each connection
 
-    async def open(self, path: str, headers: dict[str, str], peer: str) -> tuple[MessageListener, str | None]:
-        """Return the listener of a connection and its subprotocol. Raises Denied."""
-        listener = self.extra.get(path)
-        if listener is not None:
+    async def open(self, path: str, headers: dict[str, str], peer: str) -> tuple[Peer, str | None]:
+        """Return who talks over a socket, and its subprotocol. Raises Denied."""
+        extra = self.extra.get(path)
+        if extra is not None:
             self.bounds.release(peer)
-            return listener(), None
+            return extra(), None
         if path != PATH:
             raise Denied(404, "NOT_FOUND", "There is no socket here.")
         address = self.client_address(peer, headers.get("x-forwarded-for"))
@@ -157,7 +158,7 @@ class Doorway:
 
 
 class Upgrade(asyncio.Protocol):
-    """Takes an upgraded connection from uvicorn, asks the doorway, and hands it to picows."""
+    """Takes an upgraded connection from uvicorn, asks the doorway, and makes it a WebSocket."""
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
@@ -187,7 +188,7 @@ class Upgrade(asyncio.Protocol):
         try:
             asked = parse(request)
             key = check_handshake(asked)
-            listener, subprotocol = await self._doorway.open(asked.path, asked.headers, self._peer)
+            talker, subprotocol = await self._doorway.open(asked.path, asked.headers, self._peer)
         except Denied as denied:
             self._transport.write(self._doorway.answer(denied))
             self._transport.close()
@@ -196,7 +197,7 @@ class Upgrade(asyncio.Protocol):
             LOG.exception("an upgrade failed")
             self._transport.close()
             return
-        hand_over(self._transport, listener, self._doorway.room, key=key, subprotocol=subprotocol)
+        accept(self._transport, talker, key=key, subprotocol=subprotocol, text=subprotocol == SUBPROTOCOL_JSON)
 
 
 def parse(request: bytes) -> Request:
@@ -213,7 +214,7 @@ def parse(request: bytes) -> Request:
     return Request(method, target.partition("?")[0], headers)
 
 
-def check_handshake(asked: Request) -> bytes:
+def check_handshake(asked: Request) -> str:
     """Return the key of a handshake (RFC 6455, section 4.2.1). Raises Denied."""
     key = asked.headers.get("sec-websocket-key", "")
     try:
@@ -222,4 +223,4 @@ def check_handshake(asked: Request) -> bytes:
         good = False
     if not good or asked.method != "GET" or asked.headers.get("sec-websocket-version") != "13":
         raise Denied(400, "BAD_REQUEST", "This is no WebSocket handshake of version 13.")
-    return key.encode()
+    return key

@@ -1,15 +1,20 @@
-"""The heads of frames, and who stands behind picows' private class."""
-
-import importlib.resources
-import re
+"""The heads of frames, and what a close frame says."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from picows.picows import WSProtocol  # type: ignore[attr-defined] # not in its stub
 
 from support.raw import BINARY, CLOSE, PING, TEXT, frame
-from tidings.server.gateway.framing import PROTOCOL_ERROR, TOO_BIG, Violation, read_head, write_head
+from tidings.server.gateway.framing import (
+    NOT_UTF_8,
+    PROTOCOL_ERROR,
+    TOO_BIG,
+    Violation,
+    read_close,
+    read_head,
+    write_close,
+    write_head,
+)
 from tidings.wire.limits import MAX_FRAME
 
 
@@ -70,23 +75,22 @@ def test_fault_11_any_bytes_are_a_head_no_head_yet_or_a_violation(first: int, re
     assert head is None or head[1] <= len(data)
 
 
-@pytest.mark.parametrize("size", [0, 1, 125, 126, 1520, 65_535])
-def test_a_head_that_is_written_is_read_again(size: int) -> None:
-    written = write_head(0x02, size, b"mask")
-    assert head_of(written) == (0x02, len(written), size)
-    assert written.endswith(b"mask")
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 1520, 65_535, 65_536])
+def test_a_head_that_is_written_says_how_long_the_payload_is(size: int) -> None:
+    first, second, *more = write_head(0x82, size)
+    assert first == 0x82
+    assert (size if size <= 125 else 126 if size <= 65_535 else 127) == second
+    assert int.from_bytes(bytes(more), "big") == (size if more else 0)
 
 
-def test_the_private_class_of_picows_still_takes_what_it_took() -> None:
-    source = (importlib.resources.files("picows") / "picows.pyx").read_text()
-    found = re.search(r"cdef class WSProtocol\(.*?def __init__\(self,(.*?)\):", source, re.DOTALL)
-    assert found is not None
-    names = [re.split(r"\s", part.strip())[-1] for part in found[1].split(",")]
-    assert names == [
-        *("host_port", "ws_path", "is_client_side", "ws_listener_factory", "logger"),
-        *("disconnect_on_exception", "websocket_handshake_timeout", "enable_auto_ping", "auto_ping_idle_timeout"),
-        *("auto_ping_reply_timeout", "auto_ping_strategy", "enable_auto_pong", "max_frame_size", "extra_headers"),
-        "read_buffer_init_size",
-    ]
-    with pytest.raises(TypeError, match=r"exactly 15 positional arguments"):
-        WSProtocol()
+def test_a_close_frame_is_answered_with_its_own_code() -> None:
+    assert read_close(b"") == 1000
+    for code in (1000, 1001, 1011, 1014, 3000, 4301, 4999):
+        assert read_close(write_close(code, "\N{WAVING HAND SIGN}")) == code
+    for payload in (b"\x03", *(code.to_bytes(2, "big") for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000))):
+        with pytest.raises(Violation) as caught:
+            read_close(payload)
+        assert caught.value.code == PROTOCOL_ERROR
+    with pytest.raises(Violation) as caught:
+        read_close(b"\x03\xe8\xff")
+    assert caught.value.code == NOT_UTF_8
