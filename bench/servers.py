@@ -1,0 +1,132 @@
+"""What a workload needs of a server, whichever it is; the peers of other projects, fitted to it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from bench.peers.peer import GROUPS, HOST, PASSWORD, Make, Peer
+
+ADDRESSES: Final = 4
+"""From so many addresses (127.0.0.1 and following) the devices come, in turn."""
+
+
+class Layout(NamedTuple):
+    """Who is there: how many people, and which of them (by number) share a conversation. Two are a pair."""
+
+    people: int
+    conversations: Sequence[Sequence[int]]
+    sign_ins: int = 1
+    """How often each comes in, in the whole of the workload."""
+
+
+def pairs(count: int, sign_ins: int = 1) -> Layout:
+    """Return people in pairs."""
+    return Layout(2 * count, [(2 * number, 2 * number + 1) for number in range(count)], sign_ins)
+
+
+class Server(Protocol):
+    """A server in an empty folder of its own, and the file that tells the load generator of its people."""
+
+    name: str
+    durability: str
+    version: str
+    """Known when it has started."""
+    protocol: str
+    """How it is spoken to: a word of the load generator's."""
+    people: Path
+    limits: dict[str, float]
+    """The limits that differ from those that are shipped."""
+
+    @property
+    def target(self) -> str:
+        """ADDRESS:PORT."""
+        ...
+
+    def start(self, layout: Layout) -> None:
+        """Make people and conversations, and start it; write the people file."""
+        ...
+
+    def start_again(self) -> None:
+        """Start it on what it left."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time of all its processes since it was started."""
+        ...
+
+    def memory_bytes(self) -> int:
+        """Return the proportional set size of all its processes."""
+        ...
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        ...
+
+    def stop(self) -> None:
+        """End it. Does nothing if it is not running."""
+        ...
+
+
+class MakeServer(Protocol):
+    """Makes a server whose files are in a folder, on a disk."""
+
+    def __call__(self, folder: Path) -> Server:
+        """Return a server that was not started yet."""
+        ...
+
+
+class XmppServer:
+    """A peer. See Server."""
+
+    def __init__(self, name: str, peer: Peer, folder: Path) -> None:
+        self.name = name
+        self.durability = peer.durability
+        self.version = ""
+        self.protocol = "xmpp" if peer.transport == "tcp" else "xmpp-websocket"
+        self.people = folder / "people"
+        self.limits: dict[str, float] = {}
+        self._peer = peer
+
+    @property
+    def target(self) -> str:
+        """See Server."""
+        return f"127.0.0.1:{self._peer.port}"
+
+    def start(self, layout: Layout) -> None:
+        """See Server."""
+        self._peer.start(layout.people)
+        self.version = f"{self._peer.version}: {self._peer.name}"
+        with self.people.open("w") as file:
+            file.writelines(f"person u{number}@{HOST} bench {PASSWORD}\n" for number in range(layout.people))
+            for number, members in enumerate(layout.conversations):
+                kind = "pair" if len(members) == 2 else "group"
+                print(f"conversation c{number}@{GROUPS}", kind, 0, 0, *members, file=file)
+
+    def start_again(self) -> None:
+        """See Server."""
+        self._peer.start()
+
+    def cpu_seconds(self) -> float:
+        """See Server."""
+        return self._peer.cpu_seconds()
+
+    def memory_bytes(self) -> int:
+        """See Server."""
+        return self._peer.memory_bytes()
+
+    def kill(self) -> None:
+        """See Server."""
+        self._peer.kill()
+
+    def stop(self) -> None:
+        """See Server."""
+        self._peer.stop()
+
+
+def fitted(name: str, make: Make, core: int) -> MakeServer:
+    """Return how a peer is made that works on a core."""
+
+    def made(folder: Path) -> Server:
+        return XmppServer(name, make(folder / "server", core), folder)
+
+    return made
