@@ -40,11 +40,15 @@ struct connection {
     struct person *person;
     void *state; /* `state_size` bytes of the protocol's, zero at first, kept over reconnects */
     bool signed_in;
-    bool marked; /* of the core: has something to write */
-    int fd; /* of the core */
-    int64_t began; /* of the core: when it began to connect */
-    uint32_t arrived; /* of the core: messages since it began to connect */
-    struct buffer { /* of the core */
+
+    /* What follows is of the core. */
+    bool connecting, leaving;
+    bool marked; /* has something to write, this turn */
+    bool waits; /* has something to write as soon as the socket takes more */
+    int fd; /* -1: none */
+    int64_t began; /* when it began to connect */
+    uint32_t arrived; /* messages since then */
+    struct buffer {
         uint8_t *data;
         size_t size, room;
     } in, out;
@@ -70,8 +74,9 @@ struct protocol {
      * ack). May be NULL. */
     void (*read_through)(struct connection *);
 
-    /* Send a message. `ticket` (below 2^32, used again after `receipt`) comes back in `stored` and `receipt`; `number`
-     * is unique in a run. Of `body` (ASCII without `<`, `&` and quotes) every byte arrives at the members. */
+    /* Send a message. `ticket` comes back in `stored` and `receipt`, and is used again after that; `number` is unique in
+     * a run. Every byte of `body` arrives at the members, but for the first, which means nothing and may be replaced.
+     * It is ASCII without `<`, `>`, `&`, quotes and control characters. */
     void (*send)(struct connection *, struct conversation *, uint32_t ticket, uint64_t number, const char *body,
                  size_t size);
 
@@ -83,9 +88,6 @@ struct protocol {
 
     /* Ask for the presence of the other members of these conversations, if the protocol has such a thing. */
     void (*watch)(struct connection *, struct conversation **, uint32_t count);
-
-    /* Nothing was said for a while: keep the connection alive. May be NULL. */
-    void (*idle)(struct connection *);
 
     /* Say goodbye in the protocol's way; the core closes the connection when that is written. May be NULL. */
     void (*leave)(struct connection *);
@@ -101,7 +103,8 @@ void signed_in(struct connection *);
 /* The server has the message (one tick), as durably as it ever will. Where the protocol has no answer that says so,
  * use one that shows that the server is through with it. Before `receipt`; none is needed if `receipt` follows. */
 void stored(struct connection *, uint32_t ticket);
-/* The receipt is back at the sender: of a pair, the other's device has the message. Not called for groups. */
+/* The receipt is back at the sender: of a pair, the other's device has the message. Not called for groups, where
+ * `stored` is all that a sender waits for (XMPP: the room's copy to the sender, which is not reported as arrived). */
 void receipt(struct connection *, uint32_t ticket);
 /* A message of somebody else has come; `body` is what `send` was given. */
 void arrived(struct connection *, const char *body, size_t size);
@@ -122,8 +125,12 @@ void said(struct connection *, size_t size);
 /* The same for a protocol that must know to which host name and port it speaks (an HTTP request, a stream). */
 const char *host(void);   /* --host, or the address of --to */
 const char *target(void); /* ADDRESS:PORT, as --to gave it */
-/* For every ticket that `receipt` has not taken back: the conversation that it was sent in. */
+/* For every ticket that has not come back: the conversation that it was sent in. */
 struct conversation *conversation_of(uint32_t ticket);
+/* A person of the file, such as a member of a conversation; whether or not it connects from this process. */
+const struct person *person(uint32_t number);
+/* In a conversation of two: the other one. */
+const struct person *other(const struct connection *, const struct conversation *);
 /* Random bits, good enough for keys of masks and for names. */
 uint64_t random_bits(void);
 
