@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from bench.load import Conversation, Person, write_people
 from bench.peers.peer import GROUPS, HOST, PASSWORD, Make, Peer
 
 ADDRESSES: Final = 4
@@ -22,6 +23,19 @@ class Layout(NamedTuple):
 def pairs(count: int, sign_ins: int = 1) -> Layout:
     """Return people in pairs."""
     return Layout(2 * count, [(2 * number, 2 * number + 1) for number in range(count)], sign_ins)
+
+
+def some_pairs(people: Path, first: int, count: int) -> Path:
+    """Write a people file of some pairs of another one that has nothing else; return it."""
+    lines = people.read_text().splitlines(keepends=True)
+    persons = [line for line in lines if line.startswith("person ")][2 * first : 2 * (first + count)]
+    found = [line.split(" ") for line in lines if line.startswith("conversation ")][first : first + count]
+    part = people.with_name(f"{people.name}-{first}")
+    with part.open("w") as file:
+        file.writelines(persons)
+        for number, words in enumerate(found):
+            print(*words[:5], 2 * number, 2 * number + 1, file=file)
+    return part
 
 
 class Server(Protocol):
@@ -96,11 +110,12 @@ class XmppServer:
         """See Server."""
         self._peer.start(layout.people)
         self.version = f"{self._peer.version}: {self._peer.name}"
-        with self.people.open("w") as file:
-            file.writelines(f"person u{number}@{HOST} bench {PASSWORD}\n" for number in range(layout.people))
-            for number, members in enumerate(layout.conversations):
-                kind = "pair" if len(members) == 2 else "group"
-                print(f"conversation c{number}@{GROUPS}", kind, 0, 0, *members, file=file)
+        people = [Person(f"u{number}@{HOST}", "bench", PASSWORD) for number in range(layout.people)]
+        conversations = [
+            Conversation(f"c{number}@{GROUPS}", members, group=len(members) > 2)
+            for number, members in enumerate(layout.conversations)
+        ]
+        write_people(self.people, people, conversations)
 
     def start_again(self) -> None:
         """See Server."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from bench.load import Conversation, Person, write_people
 from bench.machine import free_port, pinned
 from bench.names import TIDINGS, WORKERS
 from bench.peers.program import Program
@@ -18,7 +19,8 @@ from tidings.cli.benching import BenchFailed
 from tidings.cli.benching.device import DEVICES, EPOCH
 from tidings.cli.benching.people import Identity
 from tidings.cli.benching.server import Limits
-from tidings.server.app import Person, Settings, seed
+from tidings.server import app
+from tidings.server.app import Settings, seed
 
 READY: Final = b"Tidings is running"
 READY_SECONDS: Final = 60.0
@@ -52,7 +54,7 @@ class TidingsServer:
 
     def start(self, layout: Layout, fill: Callable[[Path], None] = lambda _data: None) -> None:
         """See Server. `fill` puts more into the data folder before the server runs."""
-        write_people(self.data, layout, self.people)
+        settle(self.data, layout, self.people)
         fill(self.data)
         limits = limits_for(layout)
         self.limits = limits.raised
@@ -100,6 +102,25 @@ def limits_for(layout: Layout) -> Limits:
     return Limits(connections, max(shipped.address_rate, rate))
 
 
+def settle(data: Path, layout: Layout, file: Path) -> None:
+    """Fill a data folder with people and conversations, and write the load generator's file of them."""
+    people = [Identity(number) for number in range(layout.people)]
+    persons = [app.Person(one.uuid, one.name, one.device, one.key.public_key().public_bytes_raw()) for one in people]
+    pairs = [(members[0], members[1]) for members in layout.conversations if len(members) == 2]
+    groups = [members for members in layout.conversations if len(members) > 2]
+    made = asyncio.run(seed(Settings(data=data), persons, pairs, groups))
+    server_id = json.loads((data / "server.json").read_text())["server_id"]
+    told = [Person(one.account(server_id), one.device, one.key.private_bytes_raw().hex()) for one in people]
+    direct = [
+        Conversation(name, pair, epoch=EPOCH, devices=DEVICES) for name, pair in zip(made.pairs, pairs, strict=True)
+    ]
+    grouped = [
+        Conversation(group.conversation, members, group=True, epoch=group.epoch, devices=group.devices)
+        for group, members in zip(made.groups, groups, strict=True)
+    ]
+    write_people(file, told, [*direct, *grouped])
+
+
 def tidings(cores: Sequence[int], workers: int = 1) -> MakeServer:
     """Return how Tidings is made on some cores."""
 
@@ -107,20 +128,3 @@ def tidings(cores: Sequence[int], workers: int = 1) -> MakeServer:
         return TidingsServer(folder, cores, workers)
 
     return made
-
-
-def write_people(data: Path, layout: Layout, file: Path) -> None:
-    """Fill a data folder with people and conversations, and write the load generator's file of them."""
-    people = [Identity(number) for number in range(layout.people)]
-    persons = [Person(one.uuid, one.name, one.device, one.key.public_key().public_bytes_raw()) for one in people]
-    pairs = [(members[0], members[1]) for members in layout.conversations if len(members) == 2]
-    groups = [members for members in layout.conversations if len(members) > 2]
-    made = asyncio.run(seed(Settings(data=data), persons, pairs, groups))
-    server_id = json.loads((data / "server.json").read_text())["server_id"]
-    with file.open("w") as text:
-        for one in people:
-            print("person", one.account(server_id), one.device, one.key.private_bytes_raw().hex(), file=text)
-        for name, pair in zip(made.pairs, pairs, strict=True):
-            print("conversation", name, "pair", EPOCH, DEVICES, *pair, file=text)
-        for group, members in zip(made.groups, groups, strict=True):
-            print("conversation", group.conversation, "group", group.epoch, group.devices, *members, file=text)

@@ -1,0 +1,134 @@
+"""`python -m bench`: run the workloads with the servers in turn, and write down what came of it."""
+
+import argparse
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench import figures
+from bench.figures import Run, Surroundings, Table, together
+from bench.load import LoadFailed, build
+from bench.machine import Cores, machine_told, need_taskset, today
+from bench.peers.peer import PeerFailed
+from bench.peers.variants import missing
+from bench.picture import write_pictures
+from bench.report import as_text, write_page
+from bench.stage import say
+from bench.turns import WORKLOADS, Turns
+from tidings.cli.benching import BenchFailed
+from tidings.cli.benching.disk import prepare
+from tidings.cli.benching.idle import raise_descriptors
+
+ROOT: Final = Path(__file__).parents[1]
+FOLDER: Final = ROOT / "build" / "bench"
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+
+
+def main() -> int:
+    """Run. Return the exit code."""
+    options = _options()
+    if options.page:
+        write_all(figures.read(options.folder), options.folder, page=True)
+        return 0
+    started = time.monotonic()
+    try:
+        run = _run(options)
+    except (BenchFailed, LoadFailed, PeerFailed) as error:
+        print(f"no figures: {error}", file=sys.stderr)
+        return 1
+    if options.join:
+        run = joined(figures.read(options.folder), run)
+    write_all(run, options.folder, page=not options.short and _is_whole(run))
+    say(f"{time.monotonic() - started:.0f} s")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", type=_words, default=list(WORKLOADS), help="workloads: w1,w4")
+    parser.add_argument("--servers", type=_words, default=[], help="servers: tidings,ejabberd-tcp (default: all)")
+    parser.add_argument("--rounds", type=int, help="turns of each server (default: as each workload has them)")
+    parser.add_argument("--short", action="store_true", help="show that everything works; the figures mean little")
+    parser.add_argument("--join", action="store_true", help="put the figures to those of other workloads from before")
+    parser.add_argument("--page", action="store_true", help="measure nothing: write the page and the picture anew")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="a folder on a disk")
+    options = parser.parse_args()
+    unknown = [name for name in options.only if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"no such workload: {', '.join(unknown)}")
+    return options
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.lower().replace(",", " ").split() if word]
+
+
+def _run(options: argparse.Namespace) -> Run:
+    need_taskset()
+    lacking = missing()
+    if lacking:
+        raise BenchFailed(f"please install these packages, then try again: {' '.join(lacking)}")
+    raise_descriptors(0)
+    disk = prepare(options.folder)
+    folder = options.folder / "work"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    build()
+    cores = Cores.found()
+    turns = Turns(folder.resolve(), cores, short=options.short)
+    say(f"{cores.told()}; {disk.type} on {disk.device}, an fsync takes {disk.fsync_p50_ms} ms")
+    try:
+        for name in options.only:
+            turns.play(name, options.rounds, options.servers)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    machine, system, python = machine_told()
+    surroundings = Surroundings(
+        date=today(),
+        machine=machine,
+        system=system,
+        disk=f"{disk.type} on {disk.device}",
+        cores=cores.told(),
+        python=python,
+        servers=turns.versions,
+        durability=turns.durability,
+        limits=turns.limits,
+        short=options.short,
+    )
+    return Run(surroundings, turns.samples)
+
+
+def joined(before: Run, now: Run) -> Run:
+    """Return a run with the workloads of both; those of `now` count where both have them."""
+    again = {one.workload for one in now.samples} - {"fsync"}
+    kept = [one for one in before.samples if one.workload not in again]
+    about = now.surroundings
+    surroundings = msgspec.structs.replace(
+        about,
+        servers=before.surroundings.servers | about.servers,
+        durability=before.surroundings.durability | about.durability,
+        limits=before.surroundings.limits | about.limits,
+        short=before.surroundings.short or about.short,
+    )
+    return Run(surroundings, [*kept, *now.samples])
+
+
+def _is_whole(run: Run) -> bool:
+    return {one.workload for one in run.samples} >= set(WORKLOADS)
+
+
+def write_all(run: Run, folder: Path, *, page: bool) -> None:
+    """Write the results, print them, and put them on the page if it is to show them."""
+    figures.write(run, folder)
+    print(as_text(run))
+    if page:
+        write_page(run, PAGE)
+        write_pictures(Table(together(run.samples)), PAGE)
+        say(f"{PAGE.relative_to(ROOT)} shows it all")
+
+
+sys.exit(main())

@@ -1,0 +1,90 @@
+"""A run: each workload with each server in turn (A B A B), each time in a folder of its own."""
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+
+from bench import names as n
+from bench.figures import Figure, Sample
+from bench.machine import Cores, fsync_times
+from bench.peers.variants import PEERS
+from bench.servers import MakeServer, Server, fitted
+from bench.stage import Stage, say
+from bench.tidings_server import tidings
+from bench.workloads import w1
+
+TWO: Final = n.WORKERS.format(2)
+ALL: Final = (n.TIDINGS, "ejabberd-tcp", "ejabberd-websocket", "ejabberd-mnesia", "prosody", TWO)
+
+
+class Measure(Protocol):
+    """Starts a server, lets it work, and yields what it found. Who calls it stops the server."""
+
+    def __call__(self, server: Server, stage: Stage) -> Iterator[Figure]:
+        """Yield figures."""
+        ...
+
+
+class Workload(NamedTuple):
+    """A workload, how often each server has its turn, and which servers."""
+
+    measure: Measure
+    rounds: int
+    servers: Sequence[str]
+
+
+WORKLOADS: Final[Mapping[str, Workload]] = {
+    "w1": Workload(w1.measure, 3, ALL),
+}
+
+
+class Turns:
+    """A run under way. `samples`, `servers` and `limits` grow with it."""
+
+    def __init__(self, folder: Path, cores: Cores, *, short: bool) -> None:
+        self.samples: list[Sample] = []
+        self.versions: dict[str, str] = {}
+        self.durability: dict[str, str] = {}
+        self.limits: dict[str, dict[str, float]] = {}
+        self._folder = folder
+        self._cores = cores
+        self._short = short
+        self._makers = makers(cores)
+
+    def play(self, name: str, rounds: int | None, only: Sequence[str]) -> None:
+        """Let all servers of a workload have their turns. Raises BenchFailed, LoadFailed, PeerFailed."""
+        workload = WORKLOADS[name]
+        servers = [server for server in workload.servers if not only or server in only]
+        for number in range(rounds or workload.rounds):
+            self.fsync()
+            for server in servers:
+                say(f"{name}, round {number + 1}: {server}")
+                self._turn(name, workload.measure, server)
+
+    def fsync(self) -> None:
+        """Take the times of fsync, as they are just now."""
+        disk = fsync_times(self._folder)
+        for metric, value in ((n.P50, disk.fsync_p50_ms), (n.P99, disk.fsync_p99_ms)):
+            self.samples.append(Sample(n.MACHINE, n.FSYNC, metric, value, "ms"))
+
+    def _turn(self, name: str, measure: Measure, server_name: str) -> None:
+        shared = server_name.endswith("workers")
+        load_cores = self._cores.all if shared else (self._cores.load,)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=f"{name}-", ignore_cleanup_errors=True) as folder:
+            server = self._makers[server_name](Path(folder))
+            stage = Stage(Path(folder), self._cores, self._short, load_cores)
+            try:
+                for figure in measure(server, stage):
+                    self.samples.append(Sample(server_name, name, figure.metric, figure.value, figure.unit))
+            finally:
+                server.stop()
+            self.versions[server_name] = server.version
+            self.durability[server_name] = server.durability
+            self.limits.setdefault(name, {}).update(server.limits)
+
+
+def makers(cores: Cores) -> dict[str, MakeServer]:
+    """Return how each server is made."""
+    found = {name: fitted(name, make, cores.server) for name, make in PEERS.items()}
+    return {n.TIDINGS: tidings((cores.server,)), TWO: tidings(cores.all, 2), **found}
