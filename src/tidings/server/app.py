@@ -40,6 +40,7 @@ from tidings.server.ports.clock import Clock, Timer
 from tidings.server.ports.keys import Keys
 from tidings.server.ports.mailboxes import Mailboxes
 from tidings.server.services.ack import AckEntries, MarkAsRead
+from tidings.server.services.change_members import ChangeGroup
 from tidings.server.services.conversations import OpenConversation, RespondToStranger, ShowConversations
 from tidings.server.services.credentials import Credentials
 from tidings.server.services.devices import Devices
@@ -267,6 +268,7 @@ class Server:
                 c.ShareKeys: (share, share.reply),
                 c.Ack: (ack, ack.reply),
                 c.MarkRead: (read, read.reply),
+                c.ChangeMembers: (ChangeGroup(self.conversations, self.registry, self.rates), None),
                 c.SetTyping: (ShowTyping(self.conversations, self.registry, self.rates), None),
                 c.SetPresence: (self.life.set_presence, None),
                 c.Watch: (self.life.watch, None),

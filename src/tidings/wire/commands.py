@@ -14,6 +14,7 @@ from tidings.wire.frames import (
     Frame,
     MsgId,
     NamedKey,
+    Operation,
     Pos,
     RequestId,
     Seq,
@@ -28,6 +29,7 @@ from tidings.wire.limits import (
     MAX_ACCOUNTS,
     MAX_CONVERSATIONS,
     MAX_FAILED,
+    MAX_MEMBERS,
     MAX_ONE_TIME_KEYS,
     MAX_SHARES,
     MAX_SHARES_IN_SEND,
@@ -87,6 +89,23 @@ class MarkRead(Frame, frozen=True):
 
     conversation: ConversationId
     seq: Seq
+
+
+class ChangeMembers(Frame, frozen=True):
+    """Change who is in a group, with the envelope that tells the members so. Answer: `Sent`.
+
+    `epoch` is the one before the change; 0 makes a group of oneself, under a name that the device chose.
+    `devices` is the sum of the versions of all who are members before or after it: the envelope goes to them.
+    """
+
+    id: RequestId
+    change_id: MsgId
+    conversation: ConversationId
+    epoch: Epoch
+    devices: Version
+    prev: MsgId | None
+    operations: Annotated[list[Operation], Meta(min_length=1, max_length=MAX_MEMBERS)]
+    ciphertext: Ciphertext
 
 
 class SetTyping(Frame, frozen=True):
@@ -167,6 +186,7 @@ Command = (
     | ShareKeys
     | Ack
     | MarkRead
+    | ChangeMembers
     | SetTyping
     | SetPresence
     | Watch

@@ -13,8 +13,10 @@ from tidings.wire.frames import (
     Conversation,
     ConversationId,
     DeviceId,
+    Epoch,
     Frame,
     Limits,
+    Member,
     MsgId,
     Pos,
     RequestId,
@@ -161,6 +163,16 @@ class ConversationChanged(Frame, frozen=True):
     conversation: Conversation
 
 
+class MembersChanged(Frame, frozen=True):
+    """Members of a group came or have another role (`members`), or went (`gone`), which may be oneself."""
+
+    conversation: ConversationId
+    epoch: Epoch
+    devices: Version
+    members: list[Member]
+    gone: list[AccountId]
+
+
 class KeysLow(Frame, frozen=True):
     """Few one-time keys of this device are left: upload more."""
 
@@ -193,6 +205,16 @@ class Reconnect(Frame, frozen=True):
 Reply = Ready | Done | Sent | Keys | Claimed | KeyCount | Conversations | Refused
 Stored = Message | KeyShare | Gap
 Event = (
-    Challenge | Stored | CaughtUp | Marks | DeviceList | ConversationChanged | KeysLow | Typing | Presence | Reconnect
+    Challenge
+    | Stored
+    | CaughtUp
+    | Marks
+    | DeviceList
+    | ConversationChanged
+    | MembersChanged
+    | KeysLow
+    | Typing
+    | Presence
+    | Reconnect
 )
 ServerFrame = Reply | Event

@@ -37,6 +37,7 @@ __all__ = [
     "Member",
     "MsgId",
     "NamedKey",
+    "Operation",
     "Pos",
     "RequestId",
     "Role",
@@ -186,6 +187,13 @@ class Conversation(Record, frozen=True):
     devices: Version
     seq: Seq
     members: list[Member]
+
+
+class Operation(Record, frozen=True):
+    """Let an account have a role in a group, and be a member by that; or, without one, be no member any more."""
+
+    account: AccountId
+    role: Role | None
 
 
 class Limits(Record, frozen=True):

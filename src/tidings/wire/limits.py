@@ -12,6 +12,8 @@ MAX_FRAME: Final = 1_048_576
 """Bytes of one frame in either subprotocol; a longer one is refused before it is buffered."""
 MAX_SHARES_IN_SEND: Final = 20
 MAX_SHARES: Final = 200
+MAX_MEMBERS: Final = 1_000
+"""Members of a group."""
 MAX_ACCOUNTS: Final = 100
 """Accounts in one query or watch list."""
 MAX_FAILED: Final = 1_000

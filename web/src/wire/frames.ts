@@ -225,6 +225,39 @@ export const MarkReadShape: Shape<MarkRead> = /* @__PURE__ */ record("mark_read"
   ["seq", int(0)],
 ]);
 
+/** Let an account have a role in a group, and be a member by that; or, without one, be no member any more. */
+export interface Operation {
+  readonly account: AccountId;
+  readonly role: "admin" | "member" | "owner" | null;
+}
+export const OperationShape: Shape<Operation> = /* @__PURE__ */ record(null, [
+  ["account", str(40, 80)],
+  ["role", nullable(oneOf("admin", "member", "owner"))],
+], true);
+
+/** Change who is in a group, with the envelope that tells the members so. Answer: `Sent`. `epoch` is the one before the change; 0 makes a group of oneself, under a name that the device chose. `devices` is the sum of the versions of all who are members before or after it: the envelope goes to them. */
+export interface ChangeMembers {
+  readonly t: "change_members";
+  readonly id: RequestId;
+  readonly change_id: MsgId;
+  readonly conversation: ConversationId;
+  readonly epoch: Epoch;
+  readonly devices: Version;
+  readonly prev: MsgId | null;
+  readonly operations: readonly Operation[];
+  readonly ciphertext: Uint8Array;
+}
+export const ChangeMembersShape: Shape<ChangeMembers> = /* @__PURE__ */ record("change_members", [
+  ["id", int(0)],
+  ["change_id", bytes(16, 16)],
+  ["conversation", str(40, 80)],
+  ["epoch", int(0)],
+  ["devices", int(0)],
+  ["prev", nullable(bytes(16, 16))],
+  ["operations", list(OperationShape, 1, 1000)],
+  ["ciphertext", bytes(1, 262144)],
+]);
+
 /** The person types, or has stopped. */
 export interface SetTyping {
   readonly t: "set_typing";
@@ -371,8 +404,8 @@ export const ListConversationsShape: Shape<ListConversations> = /* @__PURE__ */ 
   ["after", nullable(str(40, 80))],
 ]);
 
-export type Command = Hello | Send | ShareKeys | Ack | MarkRead | SetTyping | SetPresence | Watch | QueryKeys | ClaimKeys | UploadKeys | UploadSignatures | OpenDirect | Respond | ListConversations;
-export const CommandShape: Shape<Command> = /* @__PURE__ */ union(HelloShape, SendShape, ShareKeysShape, AckShape, MarkReadShape, SetTypingShape, SetPresenceShape, WatchShape, QueryKeysShape, ClaimKeysShape, UploadKeysShape, UploadSignaturesShape, OpenDirectShape, RespondShape, ListConversationsShape);
+export type Command = Hello | Send | ShareKeys | Ack | MarkRead | ChangeMembers | SetTyping | SetPresence | Watch | QueryKeys | ClaimKeys | UploadKeys | UploadSignatures | OpenDirect | Respond | ListConversations;
+export const CommandShape: Shape<Command> = /* @__PURE__ */ union(HelloShape, SendShape, ShareKeysShape, AckShape, MarkReadShape, ChangeMembersShape, SetTypingShape, SetPresenceShape, WatchShape, QueryKeysShape, ClaimKeysShape, UploadKeysShape, UploadSignaturesShape, OpenDirectShape, RespondShape, ListConversationsShape);
 
 /** What this server allows. */
 export interface Limits {
@@ -684,6 +717,23 @@ export const ConversationChangedShape: Shape<ConversationChanged> = /* @__PURE__
   ["conversation", ConversationShape],
 ]);
 
+/** Members of a group came or have another role (`members`), or went (`gone`), which may be oneself. */
+export interface MembersChanged {
+  readonly t: "members_changed";
+  readonly conversation: ConversationId;
+  readonly epoch: Epoch;
+  readonly devices: Version;
+  readonly members: readonly Member[];
+  readonly gone: readonly AccountId[];
+}
+export const MembersChangedShape: Shape<MembersChanged> = /* @__PURE__ */ record("members_changed", [
+  ["conversation", str(40, 80)],
+  ["epoch", int(0)],
+  ["devices", int(0)],
+  ["members", list(MemberShape)],
+  ["gone", list(str(40, 80))],
+]);
+
 /** Few one-time keys of this device are left: upload more. */
 export interface KeysLow {
   readonly t: "keys_low";
@@ -730,5 +780,5 @@ export const ReconnectShape: Shape<Reconnect> = /* @__PURE__ */ record("reconnec
   ["jitter", int()],
 ]);
 
-export type ServerFrame = Ready | Done | Sent | Keys | Claimed | KeyCount | Conversations | Refused | Challenge | Message | KeyShare | Gap | CaughtUp | Marks | DeviceList | ConversationChanged | KeysLow | Typing | Presence | Reconnect;
-export const ServerFrameShape: Shape<ServerFrame> = /* @__PURE__ */ union(ReadyShape, DoneShape, SentShape, KeysShape, ClaimedShape, KeyCountShape, ConversationsShape, RefusedShape, ChallengeShape, MessageShape, KeyShareShape, GapShape, CaughtUpShape, MarksShape, DeviceListShape, ConversationChangedShape, KeysLowShape, TypingShape, PresenceShape, ReconnectShape);
+export type ServerFrame = Ready | Done | Sent | Keys | Claimed | KeyCount | Conversations | Refused | Challenge | Message | KeyShare | Gap | CaughtUp | Marks | DeviceList | ConversationChanged | MembersChanged | KeysLow | Typing | Presence | Reconnect;
+export const ServerFrameShape: Shape<ServerFrame> = /* @__PURE__ */ union(ReadyShape, DoneShape, SentShape, KeysShape, ClaimedShape, KeyCountShape, ConversationsShape, RefusedShape, ChallengeShape, MessageShape, KeyShareShape, GapShape, CaughtUpShape, MarksShape, DeviceListShape, ConversationChangedShape, MembersChangedShape, KeysLowShape, TypingShape, PresenceShape, ReconnectShape);

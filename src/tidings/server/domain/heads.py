@@ -4,9 +4,10 @@ Both mailbox stores hold these objects in memory; the durable ones write every c
 Numbers (`id`) are a store's own and never leave the server.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
-from tidings.server.domain.marks import Mark
+from tidings.server.domain.marks import Interval, Mark
 from tidings.server.domain.permission import Stance
 from tidings.wire.frames import ConversationKind, Role
 from tidings.wire.ids import Address
@@ -61,7 +62,7 @@ class Owner:
 class Membership:
     """What a conversation knows of one member."""
 
-    __slots__ = ("blocked", "mark", "owner", "role", "since", "stance", "strange")
+    __slots__ = ("blocked", "mark", "owner", "role", "since", "stance", "strange", "told")
 
     def __init__(self, owner: Owner, stance: Stance, since: int, role: Role = "member") -> None:
         self.owner = owner
@@ -73,6 +74,17 @@ class Membership:
         """Messages that others sent while this member had not accepted yet."""
         self.mark: Mark | None = None
         """How far the member got, if a store has looked it up here."""
+        self.told: tuple[int, int, Sequence[Interval]] = (since, since, ())
+        """What others were told of it: the places up to which all is delivered and read, and what expired."""
+
+    def tell(self, mark: Mark) -> int | None:
+        """Note that others are told of a mark; return the lowest place above which that is news, None if none is."""
+        delivered, read, expired = self.told
+        self.told = mark.delivered, mark.read, mark.expired
+        news = [old for old, new in ((delivered, mark.delivered), (read, mark.read)) if new > old]
+        if mark.expired != expired:
+            news.append(min(interval[0] for interval in mark.expired if interval not in expired) - 1)
+        return min(news, default=None)
 
 
 class Head:
@@ -80,7 +92,7 @@ class Head:
 
     __slots__ = (
         *("_devices", "_named", "epoch", "id", "kind", "last_sender", "members"),
-        *("name", "run_start", "seq", "tails"),
+        *("name", "run_start", "seq", "speakers", "tails"),
     )
 
     def __init__(self, number: int, name: str, kind: ConversationKind) -> None:
@@ -96,6 +108,8 @@ class Head:
         """the place where this unbroken run of them began."""
         self.tails: dict[int, bytes | None] = {}
         """The last accepted message of each box, as far as known."""
+        self.speakers: dict[int, int] = {}
+        """Of a group: the members who wrote, and the place of the last message of each; the latest stands last."""
         self._devices: int | None = None
         self._named: dict[str, Membership] | None = None
 
@@ -116,10 +130,19 @@ class Head:
         """Note that members came or went, or that the version of one of them rose."""
         self._devices = self._named = None
 
+    def drop(self, owner: Owner) -> None:
+        """Let an account be no member any more."""
+        del self.members[owner.id]
+        self.speakers.pop(owner.id, None)
+        self.changed()
+
     def advance(self, sender: int) -> int:
         """Take the next place for a message of the account `sender`, and return it."""
         self.seq += 1
         if self.last_sender != sender:
             self.last_sender = sender
             self.run_start = self.seq
+        if self.kind == "group":
+            self.speakers.pop(sender, None)
+            self.speakers[sender] = self.seq
         return self.seq

@@ -31,6 +31,7 @@ RATES: Final[dict[str, Rate]] = {
     "invite": Rate(20, 60.0),
     "look-up": Rate(60, 2.0),
     "open-direct": Rate(60, 5.0),
+    "change-members": Rate(60, 1.0),
     "query-keys": Rate(300, 0.1),
     # per device
     "frame": Rate(4_000, 0.0005),

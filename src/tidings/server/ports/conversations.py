@@ -4,8 +4,8 @@ from asyncio import Future
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from tidings.server.ports.mailboxes import BoxId, Notice
-from tidings.wire.commands import Answer
+from tidings.server.ports.mailboxes import Appended, BoxId, Notice
+from tidings.wire.commands import Answer, ChangeMembers
 from tidings.wire.frames import Conversation
 from tidings.wire.ids import AccountId, ConversationId
 
@@ -32,6 +32,14 @@ class Conversations(Protocol):
         For measurements. People make groups by `change_members`.
         """
 
+    def change_members(self, change: ChangeMembers, sender: BoxId) -> "Future[Appended]":
+        """Change the members of a group, and put the envelope into the mailboxes of those before and after, at once.
+
+        Linearizable with `append`: nothing with a later place reaches who was removed, nothing with an earlier one
+        who came. Idempotent by (device, change_id) like `append`, with the same errors; NotAllowed if the sender
+        may not do it (see domain.membership). Of the notices some are for those who were removed.
+        """
+
     def respond(self, account: AccountId, conversation: ConversationId, answer: Answer) -> "Future[Changed]":
         """Accept, decline, block or unblock. Raises Refusal(NotAllowed) if it is no direct one of the account's."""
 
@@ -51,5 +59,8 @@ class Conversations(Protocol):
     ) -> "Future[frozenset[AccountId]]":
         """Return those of `others` that the account has accepted, and with `mutual` that accepted it too."""
 
-    def remove_account(self, account: AccountId) -> "Future[Sequence[BoxId]]":
-        """Close all mailboxes of an account for good; nobody may write to it. Returns the closed boxes."""
+    def remove_account(self, account: AccountId) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
+        """Close all mailboxes of an account for good; nobody may write to it, and it is a member of no group any more.
+
+        Returns the closed boxes, and whom to tell.
+        """

@@ -79,8 +79,9 @@ class Devices:
 
     async def remove_account(self, account: AccountId) -> None:
         """Remove an account with everything that the server has of it."""
-        boxes = await self._conversations.remove_account(account)
+        boxes, notices = await self._conversations.remove_account(account)
         self._wakes.close(boxes, Close.DEVICE_REMOVED)
+        self._wakes.tell(notices)
         await self._accounts.remove(account)
 
     async def settle(self) -> None:

@@ -2,13 +2,14 @@
 
 from asyncio import Future
 from collections.abc import Sequence
+from functools import partial
 
-from tidings.server.domain import admission, announce
+from tidings.server.domain import admission, announce, membership
 from tidings.server.domain.heads import Head, Membership
 from tidings.server.ports.conversations import Changed
-from tidings.server.ports.mailboxes import BoxId, Notice
+from tidings.server.ports.mailboxes import Appended, BoxId, Notice
 from tidings.server.storage.memory.mailboxes import MemoryMailboxes, settled
-from tidings.wire.commands import Answer
+from tidings.wire.commands import Answer, ChangeMembers
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import Conversation
 
@@ -26,6 +27,10 @@ class MemoryConversations:
     def open_group(self, accounts: Sequence[str]) -> "Future[Changed]":
         """See Conversations."""
         return settled(lambda: self._open_group(accounts))
+
+    def change_members(self, change: ChangeMembers, sender: BoxId) -> "Future[Appended]":
+        """See Conversations."""
+        return settled(lambda: self._change_members(change, sender))
 
     def respond(self, account: str, conversation: str, answer: Answer) -> "Future[Changed]":
         """See Conversations."""
@@ -49,7 +54,7 @@ class MemoryConversations:
         """See Conversations."""
         return settled(lambda: self._contacts(account, others, mutual=mutual))
 
-    def remove_account(self, account: str) -> "Future[Sequence[BoxId]]":
+    def remove_account(self, account: str) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
         """See Conversations."""
         return settled(lambda: self._remove_account(account))
 
@@ -75,6 +80,31 @@ class MemoryConversations:
         for owner in owners:
             self._store.add_member(head, Membership(owner, "open", 0, "member" if head.members else "owner"))
         return Changed(admission.view(head, owners[0].id), [Notice(*announce.arrival(head, owners))])
+
+    def _change_members(self, change: ChangeMembers, sender: BoxId) -> Appended:
+        store, send = self._store, membership.as_send(change)
+        box = store.box(sender)
+        known = self._store.earlier(send, sender)
+        if known is not None:
+            return known
+        head = store.head(change.conversation)
+        if head is None:
+            membership.admit_new(box, change, store.server_id)
+            head, plan = store.new_group(change.conversation), membership.Plan([(box.account, "owner")], [], [])
+            head.epoch = 0
+        else:
+            contact = partial(store.contact, box.account)
+            plan = membership.admit(head, box, change, store.tail(head, box), contact)
+        for owner, role in plan.joining:
+            store.add_member(head, Membership(owner, "open", head.seq, role))
+        for member, role in plan.promoted:
+            member.role = role
+        appended = self._store.put(send, sender)
+        for member in plan.leaving:
+            store.drop_member(head, member.owner)
+        head.epoch += 1
+        told = [Notice(*told) for told in announce.carried_out(head, plan)]
+        return appended._replace(notices=[*appended.notices, *told])
 
     def _respond(self, account: str, conversation: str, answer: Answer) -> Changed:
         head = self._head(account, conversation)
@@ -109,13 +139,20 @@ class MemoryConversations:
             if head.kind == "direct" and announce.is_contact(head, me, mutual=mutual)
         ).intersection(others)
 
-    def _remove_account(self, account: str) -> list[BoxId]:
-        owner = self._store.owner(account)
+    def _remove_account(self, account: str) -> tuple[list[BoxId], list[Notice]]:
+        store = self._store
+        owner = store.owner(account)
         owner.removed = True
         boxes = list(owner.boxes.values())
-        for box in boxes:
-            self._store.close(box)
-        return [box.id for box in boxes]
+        notices = [notice for box in boxes for notice in store.close(box)]
+        for head in [head for head in self._mine(account) if head.kind == "group"]:
+            heir = membership.heir(head, owner)
+            if heir is not None:
+                heir.role = "owner"
+            store.drop_member(head, owner)
+            head.epoch += 1
+            notices.append(Notice(*announce.members_change(head, [heir] if heir else [], [owner])))
+        return [box.id for box in boxes], notices
 
     def _me(self, account: str) -> int:
         return self._store.owner(account).id

@@ -5,20 +5,22 @@ import hashlib
 import uuid
 from asyncio import Future
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
-from tidings.server.domain import admission, announce, retention
-from tidings.server.domain.heads import NONE, Box, Head, Membership, Owner
-from tidings.server.domain.marks import Mark, needed_before
+from tidings.server.domain import admission, announce, membership, retention
+from tidings.server.domain.heads import NONE, Box, Head, Owner
+from tidings.server.domain.marks import needed_before
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, Notice, Page
+from tidings.server.storage.memory.heads import Heads
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
 from tidings.wire.errors import KeyReused, NotAllowed, Refusal
 from tidings.wire.events import Gap, KeyShare, Marks, Message, Stored
-from tidings.wire.frames import ConversationKind, Share
-from tidings.wire.ids import Address, conversation_id
+from tidings.wire.frames import Share
+from tidings.wire.ids import Address
 
 T = TypeVar("T")
 
@@ -40,25 +42,19 @@ class Record(NamedTuple):
     digest: bytes
 
 
-class MemoryMailboxes:
+class MemoryMailboxes(Heads):
     """The port `Mailboxes`; `MemoryConversations` works on the same object."""
 
     def __init__(self, clock: Clock, server_id: str, *, retention_ms: int, box_limit: int) -> None:
-        self.clock = clock
-        self._server_id = server_id
+        super().__init__(clock, server_id)
         self._retention = retention_ms
         self._box_limit = box_limit
-        self.owners: dict[str, Owner] = {}
-        self.heads: dict[str, Head] = {}
-        self.marks: dict[tuple[int, int], Mark] = {}
         self._boxes: dict[BoxId, Box] = {}
         self._entries: dict[BoxId, dict[int, Stored | Letter]] = {}
         self._failed: dict[BoxId, dict[int, Letter]] = {}
         self._shares: dict[tuple[BoxId, int], int] = {}
         self._records: dict[tuple[BoxId, bytes], Record] = {}
         self._shared: set[tuple[BoxId, bytes]] = set()
-        self._numbers = 0
-        self._stamp = 0
 
     def set_devices(
         self, account: str, version: int, devices: Mapping[str, bytes]
@@ -72,7 +68,7 @@ class MemoryMailboxes:
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
-        return settled(lambda: self._append(send, sender))
+        return settled(lambda: self.put(send, sender))
 
     def share(self, keys: ShareKeys, sender: BoxId) -> "Future[Sequence[BoxId]]":
         """See Mailboxes."""
@@ -98,55 +94,6 @@ class MemoryMailboxes:
         """See Mailboxes."""
         return settled(lambda: self._expire(now))
 
-    def owner(self, account: str) -> Owner:
-        """Return an account's state, made if there is none."""
-        if account not in self.owners:
-            self.owners[account] = Owner(self._number(), account, 0)
-        return self.owners[account]
-
-    def direct(self, one: Owner, other: Owner) -> Head | None:
-        """Return the direct conversation of two accounts."""
-        return next(
-            (head for head in self.shared_with(one) if head.kind == "direct" and other.id in head.members), None
-        )
-
-    def new_direct(self, opener: Owner, other: Owner) -> Head:
-        """Make the direct conversation of two accounts."""
-        head = self._new_head(conversation_id(uuid.uuid4(), self._server_id), "direct")
-        for member in (Membership(opener, "open", 0), Membership(other, "asked", 0)):
-            self.add_member(head, member)
-        return head
-
-    def new_group(self, name: str | None = None) -> Head:
-        """Make a group without members."""
-        return self._new_head(name or conversation_id(uuid.uuid4(), self._server_id), "group")
-
-    def add_member(self, head: Head, member: Membership) -> None:
-        """Let an account be a member of a conversation, from the place `since` on."""
-        head.members[member.owner.id] = member
-        head.changed()
-        self.marks[head.id, member.owner.id] = Mark.starting(member.since)
-
-    def drop_member(self, head: Head, owner: Owner) -> None:
-        """Let an account be no member of a conversation any more."""
-        del head.members[owner.id], self.marks[head.id, owner.id]
-        head.changed()
-
-    def _new_head(self, name: str, kind: ConversationKind) -> Head:
-        head = Head(self._number(), name, kind)
-        self.heads[head.name] = head
-        return head
-
-    def shared_with(self, owner: Owner) -> list[Head]:
-        """Return the conversations of an account."""
-        return [head for head in self.heads.values() if owner.id in head.members]
-
-    def changed_mark(self, head: Head, owner: Owner, but: Box | None = None) -> Notice:
-        """Stamp a mark that changed, and return who is to be told."""
-        mark = self.marks[head.id, owner.id]
-        self._stamp = mark.changed = max(self._stamp, self.clock.now())
-        return Notice(announce.marks_event(head, owner, mark), announce.viewers(head, owner.id, but))
-
     def close(self, box: Box) -> list[Notice]:
         """Close a mailbox for good; what no other one of the account holds has expired. Return who is told."""
         held = self._held(box)
@@ -156,7 +103,7 @@ class MemoryMailboxes:
                     held.pop(place, None)
         changed: dict[int, Head] = {}
         for _, letter in sorted(held.items()):
-            if self.marks[letter.head.id, box.account.id].expire(letter.lower, letter.frame.seq):
+            if self.mark(letter.head, box.account).expire(letter.lower, letter.frame.seq):
                 changed[letter.head.id] = letter.head
         del (
             box.account.boxes[box.address.device],
@@ -186,7 +133,7 @@ class MemoryMailboxes:
         expired = [notice for box in gone for notice in self.close(box)]
         for device, key in devices.items():
             if device not in owner.boxes:
-                box = Box(self._number(), owner, Address(account, device), uuid.uuid4().bytes, key)
+                box = Box(self.number(), owner, Address(account, device), uuid.uuid4().bytes, key)
                 box.seen = self.clock.now()
                 owner.boxes[device] = self._boxes[box.id] = box
                 self._entries[box.id], self._failed[box.id] = {}, {}
@@ -206,16 +153,24 @@ class MemoryMailboxes:
         box.suspended, box.seen = False, self.clock.now()
         return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
 
-    def _append(self, send: Send, sender: BoxId) -> Appended:
-        box = self._open(sender)
+    def earlier(self, send: Send, sender: BoxId) -> Appended | None:
+        """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
+        record = self._records.get((sender, send.msg_id))
+        if record is None:
+            admission.check_age(send.msg_id, self.clock.now(), self._retention)
+            return None
+        if record.digest != hashlib.sha256(send.ciphertext).digest():
+            raise Refusal(KeyReused())
+        return Appended(record.seq, record.time, ())
+
+    def put(self, send: Send, sender: BoxId) -> Appended:
+        """Append a message."""
+        box = self.box(sender)
         now = self.clock.now()
         digest = hashlib.sha256(send.ciphertext).digest()
-        record = self._records.get((sender, send.msg_id))
-        if record is not None:
-            if record.digest != digest:
-                raise Refusal(KeyReused())
-            return Appended(record.seq, record.time, ())
-        admission.check_age(send.msg_id, now, self._retention)
+        known = self.earlier(send, sender)
+        if known is not None:
+            return known
         head = self.heads.get(send.conversation)
         if head is None:
             raise Refusal(NotAllowed())
@@ -227,7 +182,9 @@ class MemoryMailboxes:
         seq = head.advance(box.account.id)
         head.tails[box.id] = send.msg_id
         self._records[sender, send.msg_id] = Record(seq, now, digest)
-        self._put_shares(head, send.shares, box)
+        self._put_shares(
+            send.shares, [admission.box_of(head, share.account, share.device) for share in send.shares], box
+        )
         message = Message(0, seq, head.name, *address(box), send.msg_id, now, send.ciphertext)
         places: list[tuple[BoxId, int]] = []
         for target in reached:
@@ -260,39 +217,41 @@ class MemoryMailboxes:
         return notices
 
     def _share(self, keys: ShareKeys, sender: BoxId) -> list[BoxId]:
-        box = self._open(sender)
+        box = self.box(sender)
         head = self.heads.get(keys.conversation)
         if head is None or box.account.id not in head.members:
             raise Refusal(NotAllowed())
         if (sender, keys.share_id) in self._shared:
             return []
-        targets = [admission.box_of(head, share.account, share.device) for share in keys.shares]
+        targets = [
+            membership.share_target(head, box.account, share, partial(self.contact, box.account))
+            for share in keys.shares
+        ]
         self._shared.add((sender, keys.share_id))
-        self._put_shares(head, keys.shares, box)
+        self._put_shares(keys.shares, targets, box)
         return [target.id for target in targets]
 
-    def _put_shares(self, head: Head, shares: Sequence[Share], sender: Box) -> None:
-        for share in shares:
-            target = admission.box_of(head, share.account, share.device)
+    def _put_shares(self, shares: Sequence[Share], targets: Sequence[Box], sender: Box) -> None:
+        for share, target in zip(shares, targets, strict=True):
             pos = self._next(target)
             self._entries[target.id][pos] = KeyShare(pos, *address(sender), share.ciphertext)
             self._shares[target.id, pos] = self.clock.now()
 
     def _read(self, box: BoxId, after: int, count: int) -> Page:
-        state = self._open(box)
+        state = self.box(box)
         waiting = [(pos, entry) for pos, entry in sorted(self._entries[box].items()) if pos > after]
         entries = [entry.frame if isinstance(entry, Letter) else entry for _, entry in waiting[:count]]
         more = len(waiting) > count
         return Page(entries, entries[-1].pos if more else state.pos, more)
 
     def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
-        state = self._open(box)
+        state = self.box(box)
         entries, failed = self._entries[box], self._failed[box]
         state.seen = self.clock.now()
         changed: dict[int, Head] = {}
 
         def deliver(letter: Letter) -> None:
-            mark = self.marks[letter.head.id, state.account.id]
+            mark = self.mark(letter.head, state.account)
             if letter.frame.sender != state.account.name and mark.deliver(letter.lower, letter.frame.seq):
                 changed[letter.head.id] = letter.head
 
@@ -314,7 +273,7 @@ class MemoryMailboxes:
         return [self.changed_mark(head, state.account, state) for head in changed.values()]
 
     def _mark_read(self, box: BoxId, mark: MarkRead) -> list[Notice]:
-        state = self._open(box)
+        state = self.box(box)
         head = self.heads.get(mark.conversation)
         if head is None or state.account.id not in head.members:
             return []
@@ -323,12 +282,12 @@ class MemoryMailboxes:
         return [self.changed_mark(head, state.account, state)]
 
     def _marks_since(self, box: BoxId, time: int) -> list[Marks]:
-        me = self._open(box).account
+        me = self.box(box).account
         return [
             announce.marks_event(head, member.owner, self.marks[head.id, number])
             for head in self.shared_with(me)
             for number, member in head.members.items()
-            if admission.sees_life(head, me.id, number) and self.marks[head.id, number].changed >= max(time, 1)
+            if announce.sees_mark(head, me.id, number) and self.marks[head.id, number].changed >= max(time, 1)
         ]
 
     def _expire(self, now: int) -> Expired:
@@ -342,7 +301,7 @@ class MemoryMailboxes:
                     shares += 1
                     continue
                 envelopes += 1
-                mark = self.marks[entry.head.id, box.account.id]
+                mark = self.mark(entry.head, box.account)
                 if entry.frame.sender != box.account.name and mark.expire(entry.lower, entry.frame.seq):
                     changed[entry.head.id, box.account.id] = entry.head, box.account
             box.stored = sum(isinstance(entry, Letter) for entry in self._entries[box.id].values())
@@ -364,7 +323,8 @@ class MemoryMailboxes:
             elif self._shares.get((box.id, pos), now) < letters_before - retention.SHARES_LONGER:
                 yield pos, entry
 
-    def _open(self, box: BoxId) -> Box:
+    def box(self, box: BoxId) -> Box:
+        """Return an open box. Raises Refusal."""
         if box not in self._boxes:
             raise Refusal(NotAllowed())
         return self._boxes[box]
@@ -372,10 +332,6 @@ class MemoryMailboxes:
     def _next(self, box: Box) -> int:
         box.pos += 1
         return box.pos
-
-    def _number(self) -> int:
-        self._numbers += 1
-        return self._numbers
 
 
 def address(box: Box) -> tuple[str, str]:

@@ -20,7 +20,7 @@ from tidings.server.storage.sqlite.database import Database, Execute
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import ConversationKind
-from tidings.wire.ids import Address, conversation_id
+from tidings.wire.ids import SAFE_INTEGER, Address, conversation_id
 
 MOST_HEADS: Final = 100_000
 """Conversations in memory; beyond that everything is forgotten, and read again as it is needed."""
@@ -32,7 +32,7 @@ class Book:
     def __init__(self, database: Database, clock: Clock, server_id: str) -> None:
         self._database = database
         self._clock = clock
-        self._server_id = server_id
+        self.server_id = server_id
         self._stamp = 0
         self._owners: dict[str, Owner] = {}
         self._owner_names: dict[int, str] = {}
@@ -218,9 +218,15 @@ class Book:
         found = self.row("select conversation from direct where low = ? and high = ?", sorted((one.id, other.id)))
         return self.head_by_id(found[0]) if found else None
 
+    def contact(self, one: Owner, name: str) -> Owner | None:
+        """Return the account of a name, if it and another have accepted each other."""
+        other = self.known_owner(name)
+        head = self.direct(one, other) if other is not None and not other.removed else None
+        return other if head is not None and announce.is_contact(head, one.id, mutual=True) else None
+
     def new_direct(self, opener: Owner, other: Owner) -> Head:
         """Make the direct conversation of two accounts."""
-        name = conversation_id(uuid.uuid4(), self._server_id)
+        name = conversation_id(uuid.uuid4(), self.server_id)
         head = self._new_head(name, "direct")
         self.execute("insert into direct values (?, ?, ?)", (*sorted((opener.id, other.id)), head.id))
         for member in (Membership(opener, "open", 0), Membership(other, "asked", 0)):
@@ -229,23 +235,25 @@ class Book:
 
     def new_group(self, name: str | None = None) -> Head:
         """Make a group without members."""
-        return self._new_head(name or conversation_id(uuid.uuid4(), self._server_id), "group")
+        return self._new_head(name or conversation_id(uuid.uuid4(), self.server_id), "group")
 
     def add_member(self, head: Head, member: Membership) -> None:
         """Let an account be a member of a conversation, from the place `since` on."""
         head.members[member.owner.id] = member
         head.changed()
         self.execute(
-            "insert into member values (?, ?, ?, 0, 0, ?, ?)",
-            (member.owner.id, head.id, member.stance, member.since, member.role),
+            "insert into member values (?, ?, ?, 0, 0, ?, ?, ?)",
+            (
+                *(member.owner.id, head.id, member.stance),
+                *(member.since, member.role, 0 if head.kind == "group" else None),
+            ),
         )
         since = member.since
         self.execute("insert into mark values (?, ?, ?, ?, ?, null, null, 0)", (head.id, member.owner.id, *[since] * 3))
 
     def drop_member(self, head: Head, owner: Owner) -> None:
         """Let an account be no member of a conversation any more."""
-        del head.members[owner.id]
-        head.changed()
+        head.drop(owner)
         for table in ("member", "mark"):
             self.execute(f"delete from {table} where conversation = ? and owner = ?", (head.id, owner.id))  # noqa: S608 - names of ours
 
@@ -269,6 +277,11 @@ class Book:
             "update conversation set epoch = ?, seq = ?, last_sender = ?, run_start = ? where id = ?",
             (head.epoch, head.seq, head.last_sender, head.run_start, head.id),
         )
+        spoke = head.speakers.get(head.last_sender)
+        if spoke is not None:
+            self.execute(
+                "update member set spoke = ? where owner = ? and conversation = ?", (spoke, head.last_sender, head.id)
+            )
 
     def tail(self, head: Head, box: Box) -> bytes | None:
         """Return the last accepted message of a device in a conversation."""
@@ -282,9 +295,8 @@ class Book:
         """Write the last accepted message of a device."""
         head.tails[box.id] = msg_id
         self.execute(
-            "insert into tail values (?, ?, ?, ?)"
-            " on conflict do update set msg_id = excluded.msg_id, seq = excluded.seq",
-            (head.id, box.id, msg_id, head.seq),
+            "insert into tail values (?, ?, ?) on conflict do update set msg_id = excluded.msg_id",
+            (head.id, box.id, msg_id),
         )
 
     def _load_head(self, name: str) -> Head | None:
@@ -294,11 +306,16 @@ class Book:
             return None
         head = Head(found[0], name, found[1])
         head.epoch, head.seq, head.last_sender, head.run_start = found[2:]
-        query = "select owner, stance, blocked, strange, since, role from member where conversation = ?"
-        for owner, stance, blocked, strange, since, role in self.rows(query, (head.id,)):
+        query = (
+            "select owner, stance, blocked, strange, since, role, spoke from member"
+            " where conversation = ? order by spoke"
+        )
+        for owner, stance, blocked, strange, since, role, spoke in self.rows(query, (head.id,)):
             member = Membership(self.owner_by_id(owner), stance, since, role)
             member.blocked, member.strange = bool(blocked), strange
             head.members[owner] = member
+            if spoke:
+                head.speakers[owner] = spoke
         self._heads[name] = head
         self._head_names[head.id] = name
         return head
@@ -307,7 +324,9 @@ class Book:
 
     def mark(self, head: Head, owner: Owner) -> Mark:
         """Return how far an account got in a conversation."""
-        member = head.members[owner.id]
+        member = head.members.get(owner.id)
+        if member is None:
+            return Mark.starting(SAFE_INTEGER)  # of who left: nothing is news
         mark = member.mark
         if mark is None:
             query = (
@@ -316,6 +335,7 @@ class Book:
             since, delivered, read, above, expired, changed = self.row(query, (head.id, owner.id))
             mark = Mark(since, delivered, read, _intervals(above), _intervals(expired), changed)
             member.mark = mark
+            member.tell(mark)
         return mark
 
     def changed_mark(self, head: Head, owner: Owner, but: Box | None = None) -> Notice:
@@ -337,7 +357,7 @@ class Book:
                 owner.id,
             ),
         )
-        return Notice(announce.marks_event(head, owner, mark), announce.viewers(head, owner.id, but))
+        return Notice(announce.marks_event(head, owner, mark), announce.told_of_mark(head, owner.id, mark, but))
 
 
 def _intervals(text: str | None) -> tuple[Interval, ...]:

@@ -2,13 +2,14 @@
 
 from asyncio import Future
 from collections.abc import Sequence
+from functools import partial
 
-from tidings.server.domain import admission, announce
+from tidings.server.domain import admission, announce, membership
 from tidings.server.domain.heads import Head, Membership
 from tidings.server.ports.conversations import Changed
-from tidings.server.ports.mailboxes import BoxId, Notice
+from tidings.server.ports.mailboxes import Appended, BoxId, Notice
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.wire.commands import Answer
+from tidings.wire.commands import Answer, ChangeMembers
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import Conversation
 
@@ -17,6 +18,7 @@ class SqliteConversations:
     """The port `Conversations`."""
 
     def __init__(self, mailboxes: SqliteMailboxes) -> None:
+        self._mailboxes = mailboxes
         self._database = mailboxes.database
         self._book = mailboxes.book
 
@@ -27,6 +29,10 @@ class SqliteConversations:
     def open_group(self, accounts: Sequence[str]) -> "Future[Changed]":
         """See Conversations."""
         return self._database.write(lambda: self._open_group(accounts))
+
+    def change_members(self, change: ChangeMembers, sender: BoxId) -> "Future[Appended]":
+        """See Conversations."""
+        return self._database.write(lambda: self._change_members(change, sender))
 
     def respond(self, account: str, conversation: str, answer: Answer) -> "Future[Changed]":
         """See Conversations."""
@@ -48,7 +54,7 @@ class SqliteConversations:
         """See Conversations."""
         return self._database.write(lambda: self._contacts(account, others, mutual=mutual), grows=False)
 
-    def remove_account(self, account: str) -> "Future[Sequence[BoxId]]":
+    def remove_account(self, account: str) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
         """See Conversations."""
         return self._database.write(lambda: self._remove_account(account), grows=False)
 
@@ -74,6 +80,34 @@ class SqliteConversations:
         for owner in owners:
             self._book.add_member(head, Membership(owner, "open", 0, "member" if head.members else "owner"))
         return Changed(admission.view(head, owners[0].id), [Notice(*announce.arrival(head, owners))])
+
+    def _change_members(self, change: ChangeMembers, sender: BoxId) -> Appended:
+        store, send = self._book, membership.as_send(change)
+        store.trim()
+        box = store.box(sender)
+        known = self._mailboxes.earlier(send, sender)
+        if known is not None:
+            return known
+        head = store.head(change.conversation)
+        if head is None:
+            membership.admit_new(box, change, store.server_id)
+            head, plan = store.new_group(change.conversation), membership.Plan([(box.account, "owner")], [], [])
+            head.epoch = 0
+        else:
+            contact = partial(store.contact, box.account)
+            plan = membership.admit(head, box, change, store.tail(head, box), contact)
+        for owner, role in plan.joining:
+            store.add_member(head, Membership(owner, "open", head.seq, role))
+        for member, role in plan.promoted:
+            member.role = role
+            store.save_member(head, member)
+        appended = self._mailboxes.put(send, sender)
+        for member in plan.leaving:
+            store.drop_member(head, member.owner)
+        head.epoch += 1
+        store.save_head(head)
+        told = [Notice(*told) for told in announce.carried_out(head, plan)]
+        return appended._replace(notices=[*appended.notices, *told])
 
     def _respond(self, account: str, conversation: str, answer: Answer) -> Changed:
         book = self._book
@@ -122,11 +156,20 @@ class SqliteConversations:
             name for name, head in heads if head is not None and announce.is_contact(head, owner.id, mutual=mutual)
         )
 
-    def _remove_account(self, account: str) -> list[BoxId]:
-        owner = self._book.owner(account)
+    def _remove_account(self, account: str) -> tuple[list[BoxId], list[Notice]]:
+        book = self._book
+        owner = book.owner(account)
         owner.removed = True
-        self._book.execute("update owner set removed = 1 where id = ?", (owner.id,))
+        book.execute("update owner set removed = 1 where id = ?", (owner.id,))
         boxes = list(owner.boxes.values())
-        for box in boxes:
-            self._book.close_box(box)
-        return [box.id for box in boxes]
+        notices = [notice for box in boxes for notice in book.close_box(box)]
+        for head in [head for head in book.heads_of(owner) if head.kind == "group"]:
+            heir = membership.heir(head, owner)
+            if heir is not None:
+                heir.role = "owner"
+                book.save_member(head, heir)
+            book.drop_member(head, owner)
+            head.epoch += 1
+            book.save_head(head)
+            notices.append(Notice(*announce.members_change(head, [heir] if heir else [], [owner])))
+        return [box.id for box in boxes], notices

@@ -3,10 +3,11 @@
 import hashlib
 from asyncio import Future
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidings.server.domain import admission, announce
+from tidings.server.domain import admission, announce, membership
 from tidings.server.domain.heads import NONE, Box, Head
 from tidings.server.domain.marks import needed_before
 from tidings.server.ports.clock import Clock
@@ -150,8 +151,12 @@ class SqliteMailboxes:
         return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
 
     def _append(self, send: Send, sender: BoxId) -> Appended:
+        self.book.trim()
+        return self.put(send, sender)
+
+    def put(self, send: Send, sender: BoxId) -> Appended:
+        """Append a message within the transaction that is under way."""
         book = self.book
-        book.trim()
         box = book.box(sender)
         now = self._clock.now()
         digest = hashlib.sha256(send.ciphertext).digest()
@@ -172,7 +177,9 @@ class SqliteMailboxes:
         book.save_tail(head, box, send.msg_id)
         book.execute("insert into record values (?, ?, ?, ?, ?, ?)", (send.msg_id, sender, head.id, seq, now, digest))
         if send.shares:
-            self._put_shares(head, send.shares, box)
+            self._put_shares(
+                send.shares, [admission.box_of(head, share.account, share.device) for share in send.shares], box
+            )
         if reached:
             book.execute(
                 "insert into letter values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -203,6 +210,13 @@ class SqliteMailboxes:
         boxes = [target.id for target in (*reached, *full)]
         message = Message(0, seq, head.name, box.account.name, box.address.device, send.msg_id, now, send.ciphertext)
         return Appended(seq, now, boxes, notices, message, [(target.id, target.pos) for target in reached])
+
+    def earlier(self, send: Send, sender: BoxId) -> Appended | None:
+        """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
+        known = self._earlier(send.msg_id, sender, hashlib.sha256(send.ciphertext).digest())
+        if known is None:
+            admission.check_age(send.msg_id, self._clock.now(), self._retention)
+        return known
 
     def _earlier(self, msg_id: bytes, sender: BoxId, digest: bytes) -> Appended | None:
         query = "select seq, time, digest from record where msg_id = ? and box = ?"
@@ -235,19 +249,20 @@ class SqliteMailboxes:
         head = self.book.head_of(box.account, keys.conversation)
         if self.book.row("select 1 from shared where share_id = ? and box = ?", (keys.share_id, sender)):
             return []
-        targets = [admission.box_of(head, share.account, share.device) for share in keys.shares]
+        contact = partial(self.book.contact, box.account)
+        targets = [membership.share_target(head, box.account, share, contact) for share in keys.shares]
         self.book.execute("insert into shared values (?, ?, ?)", (keys.share_id, sender, self._clock.now()))
-        self._put_shares(head, keys.shares, box)
+        self._put_shares(keys.shares, targets, box)
         return [target.id for target in targets]
 
-    def _put_shares(self, head: Head, shares: Sequence[Share], sender: Box) -> None:
-        for share in shares:
+    def _put_shares(self, shares: Sequence[Share], targets: Sequence[Box], sender: Box) -> None:
+        for share, target in zip(shares, targets, strict=True):
             self.book.execute(
                 "insert into share values (null, ?, ?, ?, ?)",
                 (sender.account.id, sender.address.device, self._clock.now(), share.ciphertext),
             )
             row = self.book.db.last_insert_rowid()
-            self._put(admission.box_of(head, share.account, share.device), SHARE, row)
+            self._put(target, SHARE, row)
 
     def _read(self, box: BoxId, after: int, count: int) -> Page:
         reader = self.database.reader
@@ -312,14 +327,14 @@ class SqliteMailboxes:
         me = self.book.box(box).account
         query = """
             select m.conversation, m.owner from member mine join mark m on m.conversation = mine.conversation
-            where mine.owner = ? and m.changed >= ?
+            where mine.owner = ? and m.changed >= ? and (m.owner = mine.owner or ifnull(mine.spoke > m.since, 1))
         """
         rows = self.book.rows(query, (me.id, max(time, 1)))
         changed = [(self.book.head_by_id(conversation), self.book.owner_by_id(owner)) for conversation, owner in rows]
         return [
             announce.marks_event(head, owner, self.book.mark(head, owner))
             for head, owner in changed
-            if admission.sees_life(head, me.id, owner.id)
+            if announce.sees_mark(head, me.id, owner.id)
         ]
 
 

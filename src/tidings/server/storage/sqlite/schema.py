@@ -89,9 +89,13 @@ SCHEMA: Final = (
     ) strict, without rowid;
     """,
     """
-    -- Roles of groups; and the place of a device's last message: who wrote lately waits for receipts.
+    -- Of groups: the roles, and the place of a member's last message, 0 before the first (null in direct ones).
     alter table member add column role text not null default 'member';
-    alter table tail add column seq integer not null default 0;
+    alter table member add column spoke integer;
+    """,
+    """
+    -- What commits changed that is not in the other tables yet (see journal.py).
+    create table journal (id integer primary key, changes blob not null) strict;
     """,
 )
 
