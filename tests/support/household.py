@@ -17,7 +17,7 @@ from tidings.server.ports.mailboxes import Notice
 from tidings.server.services.caller import Caller
 from tidings.wire import http
 from tidings.wire.closes import Close
-from tidings.wire.events import Event
+from tidings.wire.events import Event, Message
 from tidings.wire.ids import account_id
 
 
@@ -26,12 +26,18 @@ class HeardWakes:
 
     def __init__(self) -> None:
         self.woken: list[int] = []
+        self.delivered: list[tuple[int, int]] = []
         self.told: list[tuple[int, Event]] = []
         self.signalled: list[tuple[int, Event]] = []
         self.closed: list[tuple[int, Close]] = []
 
     def wake(self, boxes: Iterable[int]) -> None:
         self.woken += boxes
+
+    def deliver(self, message: Message, boxes: Sequence[int], places: Iterable[tuple[int, int]]) -> None:
+        assert message.pos == 0
+        self.woken += boxes
+        self.delivered += places
 
     def tell(self, notices: Iterable[Notice]) -> None:
         self.told += [(box, notice.event) for notice in notices for box in notice.to]

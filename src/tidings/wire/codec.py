@@ -11,11 +11,16 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import msgspec
 
 from tidings.wire.commands import Command
-from tidings.wire.events import ServerFrame
+from tidings.wire.events import Message, ServerFrame
 from tidings.wire.frames import Frame
 
 SUBPROTOCOL: Final = "tidings.v1.msgpack"
 SUBPROTOCOL_JSON: Final = "tidings.v1.json"
+
+TAG: Final = str(Message.__struct_config__.tag)
+BEFORE_POS: Final = len(b"\x9f") + len(msgspec.msgpack.encode(TAG))
+"""Bytes before the position in a message: the head of the array, and the tag."""
+BEFORE_POS_JSON: Final = len(b"[") + len(msgspec.json.encode(TAG)) + len(b",")
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -35,6 +40,12 @@ class Codec(Protocol[T_co]):
     def encode(self) -> Callable[[Frame], bytes]:
         """Return the bytes of a frame."""
 
+    def around_pos(self, message: Message) -> tuple[bytes, bytes]:
+        """Return the bytes of a message before and behind its position, which is 0."""
+
+    def encode_pos(self, pos: int) -> bytes:
+        """Return the bytes of a position, which go between those."""
+
     def decode(self, data: bytes) -> T_co:
         """Return the frame in `data`. Raises Malformed."""
 
@@ -48,6 +59,12 @@ class MsgpackCodec(Generic[T_co]):
         self._decode: msgspec.msgpack.Decoder[T_co] = msgspec.msgpack.Decoder(kind)
         self._sizes = _sizes(kind)
         self.encode: Callable[[Frame], bytes] = msgspec.msgpack.Encoder().encode
+        self.encode_pos: Callable[[int], bytes] = msgspec.msgpack.Encoder().encode
+
+    def around_pos(self, message: Message) -> tuple[bytes, bytes]:
+        """See Codec."""
+        whole = self.encode(message)
+        return whole[:BEFORE_POS], whole[BEFORE_POS + 1 :]
 
     def decode(self, data: bytes) -> T_co:
         """Return the frame in `data`. Raises Malformed."""
@@ -69,6 +86,12 @@ class JsonCodec(Generic[T_co]):
     def __init__(self, kind: Any) -> None:
         self._decode: msgspec.json.Decoder[T_co] = msgspec.json.Decoder(kind)
         self.encode: Callable[[Frame], bytes] = msgspec.json.Encoder().encode
+        self.encode_pos: Callable[[int], bytes] = msgspec.json.Encoder().encode
+
+    def around_pos(self, message: Message) -> tuple[bytes, bytes]:
+        """See Codec."""
+        whole = self.encode(message)
+        return whole[:BEFORE_POS_JSON], whole[BEFORE_POS_JSON + 1 :]
 
     def decode(self, data: bytes) -> T_co:
         """Return the frame in `data`. Raises Malformed."""

@@ -9,9 +9,9 @@ class Rate(NamedTuple):
     burst: int
     every: float
 
-    def charge(self, full_at: float, now: float) -> float:
-        """Take a token from a bucket that is full at `full_at`, even if none is there; return when it is full again."""
-        return max(full_at, now) + self.every
+    def charge(self, full_at: float, now: float, tokens: int = 1) -> float:
+        """Take tokens from a bucket that is full at `full_at`, even if none is there; return when it is full again."""
+        return max(full_at, now) + tokens * self.every
 
     def wait(self, full_at: float, now: float) -> float:
         """Return how many seconds it takes until no token is missing in such a bucket; 0.0 if none is."""

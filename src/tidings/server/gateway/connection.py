@@ -28,7 +28,7 @@ from tidings.wire.commands import Command, Hello
 from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome, WireError
 from tidings.wire.events import CaughtUp, KeysLow, Ready, Refused, Reply, ServerFrame, Stored
 from tidings.wire.frames import Limits
-from tidings.wire.ids import Address
+from tidings.wire.ids import Address, Pos
 from tidings.wire.limits import MAX_FRAME
 
 LOG = logging.getLogger("tidings.gateway")
@@ -85,7 +85,7 @@ class Connection:
     """A line and the device behind it (see Peer). `on_closed` is told the `address` that it was from."""
 
     __slots__ = (
-        *("_address", "_commands", "_cookie", "_dialogue", "_drain", "_ending", "_gateway", "_heard"),
+        *("_address", "_commands", "_cookie", "_dialogue", "_drain", "_ending", "_frames", "_gateway", "_heard"),
         *(
             "_moved",
             "_on_closed",
@@ -128,6 +128,7 @@ class Connection:
         self._ending = False
         self._heard = self._moved = gateway.wheel.now
         self._waiting = 0
+        self._frames = 0  # messages that no token has been taken for yet
         self.most = MAX_GREETING
 
     # From the socket (see Peer)
@@ -140,11 +141,12 @@ class Connection:
         self._gateway.wheel.add(self, GREETING_SECONDS)
         self.write(self._dialogue.opening(self._gateway.server_id))
 
-    def on_heard(self, frames: int) -> None:
-        """Note that the device is alive."""
-        del frames
+    def on_heard(self) -> None:
+        """Note that the device is alive, and how much it has sent."""
         self._heard = self._gateway.wheel.now
         self._pinged = False
+        if self._frames:
+            self._pace()
 
     def on_ping(self, payload: bytes) -> None:
         """Answer, unless the device does not read what it is sent: pongs would pile up beyond all bounds."""
@@ -154,6 +156,7 @@ class Connection:
     def on_message(self, data: bytes, *, text: bool) -> None:
         """Run the command in a message."""
         assert self._dialogue is not None
+        self._frames += 1
         try:
             command = self._dialogue.receive(data, text=text)
         except Hangup as hangup:
@@ -162,7 +165,6 @@ class Connection:
         if isinstance(command, Refused):
             self._count(command.error)
             self._send(command)
-            self._pace()
         elif self.caller is not None:
             self._run(self.caller, command)
         elif isinstance(command, Hello) and not self._commands:
@@ -259,8 +261,19 @@ class Connection:
         """See Sink."""
         return not (self._paused or self._ending)
 
+    def waits_for(self, pos: Pos) -> bool:
+        """Return whether the device has been sent everything before a position, and can take more."""
+        return self._drain is not None and self._drain.waits_for(pos)
+
+    def take_live(self, pos: Pos, frame: bytes) -> None:
+        """Write the entry at a position that the device waits for: the last step of a message's way on the server."""
+        assert self._drain is not None
+        self._drain.cursor = pos
+        self.write(frame)
+        self._gateway.metrics.entries.inc()
+
     def take(self, entries: Sequence[Stored]) -> None:
-        """See Sink: the last step of a message's way on the server."""
+        """See Sink: the last step, where a message had to wait."""
         encode = self.codec.encode
         for entry in entries:
             self.write(encode(entry))
@@ -320,16 +333,16 @@ class Connection:
         gateway = self._gateway
         call, finish = gateway.handlers[type(command)]
         self._commands += 1
-        self._pace()
         if self._commands == MOST_COMMANDS:
             self.line.pause_reading()
         gateway.run(call(caller, command)).add_done_callback(partial(self._finish, command, finish))
 
     def _pace(self) -> None:
         """Read nothing from a device that has sent too much, until it may send again."""
-        frames, now = self._gateway.frames, self._gateway.clock.monotonic()
-        self._settled_at = frames.charge(self._settled_at, now)
-        wait = frames.wait(self._settled_at, now)
+        rate, now = self._gateway.frames, self._gateway.clock.monotonic()
+        self._settled_at = rate.charge(self._settled_at, now, self._frames)
+        self._frames = 0
+        wait = rate.wait(self._settled_at, now)
         if wait and not self._resting:
             self._resting = True
             self.line.pause_reading()

@@ -53,8 +53,8 @@ class Peer(Protocol):
     def on_ping(self, payload: bytes) -> None:
         """Handle a ping, which wants a pong."""
 
-    def on_heard(self, frames: int) -> None:
-        """Note that so many whole frames have come, and have been handled: the other side is alive."""
+    def on_heard(self) -> None:
+        """Note that the other side is alive: whole frames have come, and have been handled."""
 
     def on_violation(self, code: int, reason: str) -> None:
         """End the connection with a side that broke the protocol; nothing that it sends is heard any more."""

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.wire.closes import Close
-from tidings.wire.events import Event, Reconnect
+from tidings.wire.events import Event, Message, Reconnect
+from tidings.wire.ids import Pos
 
 if TYPE_CHECKING:
     from tidings.server.gateway.connection import Connection
@@ -48,6 +49,22 @@ class Registry:
                 self._woken.append(connection)
                 if len(self._woken) == 1:
                     asyncio.get_running_loop().call_soon(self._drain_woken)
+
+    def deliver(self, message: Message, boxes: Sequence[BoxId], places: Iterable[tuple[BoxId, Pos]]) -> None:
+        """See Wakes. The message is encoded once; only its position differs."""
+        connections, live = self._connections, set[BoxId]()
+        codec, before, behind = None, b"", b""
+        for box, pos in places:
+            connection = connections.get(box)
+            if connection is None or not connection.waits_for(pos):
+                continue
+            if connection.codec is not codec:
+                codec = connection.codec
+                before, behind = codec.around_pos(message)
+            connection.take_live(pos, before + codec.encode_pos(pos) + behind)
+            live.add(box)
+        if len(live) < len(boxes):
+            self.wake(box for box in boxes if box not in live)
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """See Wakes."""

@@ -13,7 +13,7 @@ import msgspec
 from tidings.server.gateway.connection import Connection, Gateway
 from tidings.server.gateway.intake import Bounds
 from tidings.server.gateway.line import Peer
-from tidings.server.gateway.websocket import accept
+from tidings.server.gateway.websocket import Turn, accept
 from tidings.server.services.credentials import Credentials, NotSignedIn
 from tidings.wire.codec import SUBPROTOCOL_JSON
 from tidings.wire.http import Problem
@@ -82,6 +82,7 @@ class Doorway:
         self._proxies = frozenset(front.proxies)
         self._schemes = ("https",) if front.secure else ("http", "https")  # a proxy may put TLS before us
         self._headers = [f"{name}: {value}" for name, value in front.headers]
+        self.turn = Turn()
         self.extra = extra or {}
         self._release = bounds.release  # one for all: a new one would be made for each connection
 
@@ -197,7 +198,14 @@ class Upgrade(asyncio.Protocol):
             LOG.exception("an upgrade failed")
             self._transport.close()
             return
-        accept(self._transport, talker, key=key, subprotocol=subprotocol, text=subprotocol == SUBPROTOCOL_JSON)
+        accept(
+            self._transport,
+            talker,
+            self._doorway.turn,
+            key=key,
+            subprotocol=subprotocol,
+            text=subprotocol == SUBPROTOCOL_JSON,
+        )
 
 
 def parse(request: bytes) -> Request:

@@ -42,6 +42,8 @@ HEADS: Final = tuple(write_head(WHOLE, size) for size in range(1024))
 """The heads of the messages that are sent most."""
 
 
+AT_ONCE: Final = 65_536
+"""Bytes that are given to a socket without waiting for the end of the turn."""
 READ: Final = 16_384
 """Bytes that are read from a socket at once: what has been read is dealt with, even if its sender is to be paused."""
 
@@ -57,6 +59,24 @@ class Nobody(asyncio.Protocol):
 NOBODY: Final = Nobody()
 
 
+class Turn:
+    """The sockets that something was written to in this turn of the loop: each costs one system call at its end."""
+
+    def __init__(self) -> None:
+        self._lines: list[WebSocket] = []
+
+    def add(self, line: "WebSocket") -> None:
+        """Flush a socket at the end of the turn."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._end)
+        self._lines.append(line)
+
+    def _end(self) -> None:
+        lines, self._lines = self._lines, []
+        for line in lines:
+            line.flush()
+
+
 class WebSocket(asyncio.BufferedProtocol):
     """The line of a socket that this process holds.
 
@@ -67,12 +87,17 @@ class WebSocket(asyncio.BufferedProtocol):
 
     __slots__ = (
         *("_closing", "_deaf", "_decoder", "_first", "_held", "_kind", "_left"),
-        *("_mask", "_parts", "_peer", "_text", "_transport", "is_gone"),
+        *("_mask", "_out", "_parts", "_peer", "_text", "_transport", "_turn", "_unsent", "is_gone"),
     )
 
-    def __init__(self, transport: asyncio.Transport, peer: Peer, *, text: bool = False) -> None:
+    def __init__(self, transport: asyncio.Transport, peer: Peer, turn: Turn, *, text: bool = False) -> None:
         self._transport = transport
         self._peer = peer
+        self._turn = turn
+        self._out: list[bytes] = []
+        """What was written in this turn,"""
+        self._unsent = 0
+        """and how many bytes that is."""
         self._text = text
         self.is_gone = False
         self._closing = False
@@ -106,7 +131,7 @@ class WebSocket(asyncio.BufferedProtocol):
         data = bytes(self.buffer[:nbytes])
         if self._held:
             data, self._held = self._held + data, b""
-        peer, at, end, frames = self._peer, 0, len(data), 0
+        peer, at, end, heard = self._peer, 0, len(data), False
         try:
             while at < end and not self._deaf:
                 if (
@@ -123,16 +148,16 @@ class WebSocket(asyncio.BufferedProtocol):
                         usual = 0 <= length <= SMALL
                     if usual and start + length <= end and length <= peer.most:
                         at = start + length
-                        frames += 1
+                        heard = True
                         peer.on_message(apply_mask(data[start:at], data[start - MASK : start]), text=False)
                         continue
                 before, at = at, self._take_part(data, at) if self._left else self._take_frame(data, at)
-                frames += at > before and not self._left
+                heard |= at > before and not (self._held or self._left)
         except Violation as violation:
             self._deaf = True
             peer.on_violation(violation.code, violation.reason)
-        if frames:
-            peer.on_heard(frames)
+        if heard:
+            peer.on_heard()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -153,20 +178,37 @@ class WebSocket(asyncio.BufferedProtocol):
     @property
     def waiting(self) -> int:
         """See Line."""
-        return self._transport.get_write_buffer_size()
+        return self._transport.get_write_buffer_size() + self._unsent
 
     def write(self, data: bytes) -> None:
         """See Line."""
         size = len(data)
-        if self._text or self._closing or self.is_gone:
-            self.send(TEXT if self._text else BINARY, data)
+        if self._text:
+            self.send(TEXT, data)
+        elif size < len(HEADS):
+            self._put(HEADS[size] + data)
         else:
-            self._transport.write((HEADS[size] if size < len(HEADS) else write_head(WHOLE, size)) + data)
+            self.send(BINARY, data)
 
     def send(self, kind: int, payload: bytes) -> None:
         """Send one frame, unless a close frame went before."""
-        if not (self._closing or self.is_gone):
-            self._transport.write(write_head(LAST | kind, len(payload)) + payload)
+        self._put(write_head(LAST | kind, len(payload)) + payload)
+
+    def flush(self) -> None:
+        """Give the transport what was written in this turn."""
+        if self._out and not self.is_gone:
+            frames, self._out, self._unsent = self._out, [], 0
+            self._transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _put(self, frame: bytes) -> None:
+        if self._closing or self.is_gone:
+            return
+        if not self._out:
+            self._turn.add(self)
+        self._out.append(frame)
+        self._unsent += len(frame)
+        if self._unsent > AT_ONCE:
+            self.flush()
 
     def ping(self) -> None:
         """See Line."""
@@ -180,10 +222,12 @@ class WebSocket(asyncio.BufferedProtocol):
         """See Line."""
         self.send(CLOSE, write_close(code, reason))
         self._closing = True
+        self.flush()
 
     def close(self) -> None:
         """End the connection when all that waits has been written."""
         self._deaf = True
+        self.flush()
         self._transport.close()
 
     def cut(self) -> None:
@@ -264,7 +308,9 @@ class WebSocket(asyncio.BufferedProtocol):
             self._peer.on_message(message, text=self._kind == TEXT)
 
 
-def accept(transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: str | None, text: bool) -> WebSocket:
+def accept(
+    transport: asyncio.Transport, peer: Peer, turn: Turn, *, key: str, subprotocol: str | None, text: bool
+) -> WebSocket:
     """Answer an upgrade (RFC 6455, section 4.2.2) with the request's `key`, and make the transport a WebSocket."""
     lines = [
         "HTTP/1.1 101 Switching Protocols",
@@ -274,7 +320,7 @@ def accept(transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: s
         *([f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []),
     ]
     transport.write("\r\n".join([*lines, "", ""]).encode())
-    line = WebSocket(transport, peer, text=text)
+    line = WebSocket(transport, peer, turn, text=text)
     transport.set_write_buffer_limits(high=ROOM)
     transport.set_protocol(NOBODY)
     transport.set_protocol(line)

@@ -5,7 +5,8 @@ from typing import Protocol
 
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.wire.closes import Close
-from tidings.wire.events import Event
+from tidings.wire.events import Event, Message
+from tidings.wire.ids import Pos
 
 
 class Wakes(Protocol):
@@ -13,6 +14,12 @@ class Wakes(Protocol):
 
     def wake(self, boxes: Iterable[BoxId]) -> None:
         """Let these mailboxes be drained."""
+
+    def deliver(self, message: Message, boxes: Sequence[BoxId], places: Iterable[tuple[BoxId, Pos]]) -> None:
+        """Write a message to devices that have all before it, and let the other `boxes` be drained.
+
+        `places` are the mailboxes that hold the message, each with its position; they are among `boxes`.
+        """
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """Send events to those who are connected and caught up; the others see them when they connect."""

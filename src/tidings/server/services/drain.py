@@ -51,6 +51,10 @@ class Drain:
             self._again = False
             self._mailboxes.read(self._box, self.cursor, PAGE).add_done_callback(self._got)
 
+    def waits_for(self, pos: Pos) -> bool:
+        """Return whether everything before a position has been written, so that the entry there may be."""
+        return self._live and not self._busy and self.cursor == pos - 1 and self._sink.has_room()
+
     def _got(self, reading: "Future[Page]") -> None:
         self._busy = False
         error = reading.exception()

@@ -1,4 +1,4 @@
-"""The send: append, wake, push to those asleep. It is the third step of a message's way (docs/architecture.md)."""
+"""The send: append, deliver, push to those asleep. It is the third step of a message's way (docs/architecture.md)."""
 
 from asyncio import Future
 
@@ -23,10 +23,10 @@ class SendMessage:
         return self._mailboxes.append(command, caller.box)
 
     def reply(self, command: Send, appended: Appended) -> Sent:
-        """Wake whom the message waits for, and return the reply."""
-        if appended.boxes:
+        """Deliver the message to whom it waits for, and return the reply."""
+        if appended.message is not None:
             self._metrics.messages.inc()
-            self._wakes.wake(appended.boxes)
+            self._wakes.deliver(appended.message, appended.boxes, appended.places)
         if appended.notices:
             self._wakes.tell(appended.notices)
         return Sent(command.id, appended.seq, appended.time)
