@@ -1,7 +1,8 @@
 """A mailbox store under test, and people on it."""
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +14,10 @@ from tidings.server.storage.memory.conversations import MemoryConversations
 from tidings.server.storage.memory.mailboxes import MemoryMailboxes
 from tidings.server.storage.sqlite.conversations import SqliteConversations
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.commands import Ack, ChangeMembers, MarkRead, Send, ShareKeys
 from tidings.wire.events import Marks, Stored
-from tidings.wire.frames import Conversation, Share
-from tidings.wire.ids import Address, new_msg_id
+from tidings.wire.frames import Conversation, Operation, Role, Share
+from tidings.wire.ids import Address, conversation_id, new_msg_id
 
 Kind = Literal["memory", "sqlite"]
 KINDS: Sequence[Kind] = ("memory", "sqlite")
@@ -41,9 +42,11 @@ class Store:
         self.conversations = conversations
         self.clock = clock
         self.last: dict[tuple[int, str], bytes] = {}
+        self.versions: dict[str, int] = {}
 
     async def devices(self, name: str, version: int, *devices: str) -> tuple[Sequence[int], Sequence[Notice]]:
         keys = {device: device_key(device) for device in devices}
+        self.versions[name] = max(version, self.versions.get(name, 0))
         return await self.mailboxes.set_devices(account(name), version, keys)
 
     async def box(self, name: str, device: str) -> int:
@@ -58,13 +61,58 @@ class Store:
         opened = await self.conversations.open_direct(account(one), account(other), accepted=True)
         return opened.conversation
 
+    async def group(self, owner: str, *others: str) -> Conversation:
+        """Give people a device each, make the first a contact of the others, and let it make a group of all."""
+        for name in (owner, *others):
+            await self.devices(name, 1, f"{name.upper()}-PHONE")
+        for name in others:
+            await self.conversations.open_direct(account(owner), account(name), accepted=True)
+        box = await self.box(owner, f"{owner.upper()}-PHONE")
+        name = conversation_id(uuid.uuid4(), SERVER)
+        await self.change(box, name, {owner: "owner"}, epoch=0, devices=1)
+        if others:
+            await self.change(box, name, dict.fromkeys(others, "member"))
+        return await self.view(owner, name)
+
+    async def change(
+        self, box: int, conversation: str, roles: Mapping[str, Role | None], body: bytes = b"change", **fields: Any
+    ) -> Appended:
+        """Change the members of a group with a view that is current, unless fields say otherwise."""
+        if "epoch" not in fields:
+            shown = await self.shown(conversation)
+            known = {member.account for member in shown.members}
+            new = [name for name in roles if account(name) not in known]
+            fields = {
+                "epoch": shown.epoch,
+                "devices": shown.devices + sum(map(self.versions.__getitem__, new)),
+            } | fields
+        values: dict[str, Any] = {
+            "id": 1,
+            "change_id": new_msg_id(self.clock.now()),
+            "conversation": conversation,
+            "prev": self.last.get((box, conversation)),
+            "operations": [Operation(account(name), role) for name, role in roles.items()],
+            "ciphertext": body,
+        }
+        change = ChangeMembers(**(values | fields))
+        appended = await self.conversations.change_members(change, box)
+        self.last[box, conversation] = change.change_id
+        return appended
+
+    async def shown(self, conversation: str) -> Conversation:
+        """Return a conversation as any of its members sees it."""
+        for name in self.versions:
+            for found in await self.conversations.fetch(account(name), [conversation]):
+                return found
+        raise LookupError(conversation)
+
     async def view(self, name: str, conversation: str) -> Conversation:
         (found,) = await self.conversations.fetch(account(name), [conversation])
         return found
 
     async def send(self, box: int, conversation: Conversation, body: bytes = b"x", **fields: Any) -> Appended:
         """Send with a view that is current, unless fields say otherwise."""
-        (fresh,) = await self.conversations.fetch(conversation.members[0].account, [conversation.conversation])
+        fresh = await self.shown(conversation.conversation)
         values: dict[str, Any] = {
             "id": 1,
             "msg_id": new_msg_id(self.clock.now()),
