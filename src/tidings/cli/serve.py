@@ -20,6 +20,7 @@ from tidings.wire import http
 DISK_ERRORS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 PORTS: Final = range(65_536)
+MOST_WORKERS: Final = 64
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--proxy", action="append", default=[], help="address of a proxy to believe about its clients")
     parser.add_argument("--retention-days", type=int, default=30, help="keep undelivered messages so long (1 to 90)")
+    parser.add_argument("--workers", type=_workers, default=1, help="processes that hold the sockets (default: 1)")
     parser.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     # For measurements and tests from one machine, where every device has the same address.
     parser.add_argument("--connections-per-address", type=int, default=1_000, help=argparse.SUPPRESS)
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         log_level=options.log_level,
         connections_per_address=options.connections_per_address,
         address_rate=options.address_rate,
+        workers=options.workers,
     )
     try:
         uvloop.run(serve(settings, announce))
@@ -71,6 +74,8 @@ def _wrong(options: argparse.Namespace) -> str:
         return "give --tls-cert and --tls-key together"
     if not 1 <= options.retention_days <= 90:
         return "--retention-days takes 1 to 90"
+    if options.workers > 1 and options.tls_cert is not None:
+        return "--workers leaves TLS to a proxy in front; leave out --tls-cert and --tls-key"
     return certificate_fault(options.tls_cert, options.tls_key) if options.tls_cert is not None else ""
 
 
@@ -116,6 +121,12 @@ def _no_password() -> str:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) not in PORTS:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to {PORTS[-1]}, not {text!r}")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"workers are a number up to {MOST_WORKERS}, not {text!r}")
     return int(text)
 
 

@@ -67,6 +67,7 @@ from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.server.storage.sqlite.opening import Corrupt
 from tidings.server.telemetry.log import start_logging
 from tidings.server.telemetry.metrics import Metrics
+from tidings.server.workers.crew import Crew
 from tidings.wire import commands as c
 from tidings.wire import http
 from tidings.wire.codec import codecs_for_server
@@ -155,6 +156,7 @@ class Server:
 
         self.wheel = Wheel(self.clock, on_turn=self.metrics.lag.observe)
         self.bounds = Bounds(self.wheel, settings.connections_per_address, settings.proxies)
+        self.crew = Crew(settings.workers) if settings.workers > 1 else None
         self.doorway = Doorway(
             self._gateway(folder.server_id),
             credentials,
@@ -167,6 +169,7 @@ class Server:
                 headers=security_headers(secure=settings.secure),
             ),
             extra=extra_sockets,
+            take=self.crew.take if self.crew else None,
         )
         callers = Callers(
             credentials,
@@ -208,6 +211,8 @@ class Server:
         await self.database.start()
         await self.devices.settle()
         await self.supply.load(self.keys)
+        if self.crew is not None:
+            await self.crew.start()
         self.wheel.start()
         self.jobs.start()
 
@@ -231,6 +236,8 @@ class Server:
                 await keep()
             except Exception:
                 LOG.exception("when people were last here could not be written down")
+        if self.crew is not None:
+            await self.crew.stop()
         await self.store.stop()
         await self.database.stop()
 

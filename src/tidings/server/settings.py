@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     connections_per_address: int = 1_000
     address_rate: float = 1.0
     """Factor on the rate limits per address, for measurements from one machine."""
+    workers: int = 1
+    """Processes that hold the sockets; with 1 the server's own process does."""
     log_level: str = "info"
     checkpoint_seconds: float = 20.0
     """How often deleted bytes are cut from the disk when the store is idle."""

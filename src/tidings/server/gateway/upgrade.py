@@ -6,7 +6,7 @@ import binascii
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -59,8 +59,19 @@ class Front(msgspec.Struct, frozen=True, kw_only=True):
     headers: Sequence[tuple[str, str]]
 
 
+class Take(Protocol):
+    """Gives a socket to another process."""
+
+    def __call__(
+        self, transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: str | None, text: bool
+    ) -> bool:
+        """Return whether another process makes it a WebSocket, as `websocket.accept` does, and holds it."""
+
+
 class Doorway:
     """The rules of an upgrade, shared by all connections.
+
+    `take` is asked first who holds a socket.
 
     `extra` maps further paths to peers (tests put an echo there).
     """
@@ -73,6 +84,7 @@ class Doorway:
         front: Front,
         *,
         extra: dict[str, Callable[[], Peer]] | None = None,
+        take: Take | None = None,
     ) -> None:
         self._gateway = gateway
         self._credentials = credentials
@@ -84,6 +96,7 @@ class Doorway:
         self._headers = [f"{name}: {value}" for name, value in front.headers]
         self.turn = Turn()
         self.extra = extra or {}
+        self._take = take
         self._release = bounds.release  # one for all: a new one would be made for each connection
 
     async def open(self, path: str, headers: dict[str, str], peer: str) -> tuple[Peer, str | None]:
@@ -107,6 +120,12 @@ class Doorway:
             raise Denied(429, "RATE_LIMITED", "Too many connections from this address. Try again later.")
         codec = self._gateway.codecs[subprotocol]
         return Connection(self._gateway, codec, cookie, address, self._release), subprotocol
+
+    def admit(self, transport: asyncio.Transport, peer: Peer, key: str, subprotocol: str | None) -> None:
+        """Make a connection a WebSocket, here or elsewhere."""
+        text = subprotocol == SUBPROTOCOL_JSON
+        if self._take is None or not self._take(transport, peer, key=key, subprotocol=subprotocol, text=text):
+            accept(transport, peer, self.turn, key=key, subprotocol=subprotocol, text=text)
 
     def client_address(self, peer: str, forwarded: str | None) -> str:
         """Return whom a request is from: the last hop that is no listed proxy, for only these are believed."""
@@ -198,14 +217,7 @@ class Upgrade(asyncio.Protocol):
             LOG.exception("an upgrade failed")
             self._transport.close()
             return
-        accept(
-            self._transport,
-            talker,
-            self._doorway.turn,
-            key=key,
-            subprotocol=subprotocol,
-            text=subprotocol == SUBPROTOCOL_JSON,
-        )
+        self._doorway.admit(self._transport, talker, key, subprotocol)
 
 
 def parse(request: bytes) -> Request:

@@ -1,0 +1,100 @@
+"""The workers of a server: started, given sockets, and replaced when they die."""
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+import time
+from asyncio.subprocess import Process
+from typing import Final
+
+from tidings.server.gateway.line import Peer
+from tidings.server.gateway.websocket import NOBODY
+from tidings.server.workers.notes import write_opening
+from tidings.server.workers.post import Post
+
+LOG = logging.getLogger("tidings.workers")
+
+PROGRAM: Final = "tidings.server.workers.worker"
+SOON: Final = 0.1
+LATE: Final = 5.0
+"""Seconds until a worker is replaced: twice as many each time, from the one to the other,"""
+HEALTHY_SECONDS: Final = 30.0
+"""unless it has lived so long."""
+STOP_SECONDS: Final = 2.0
+"""How long a worker may take to end; one that is stopped or stuck is killed."""
+
+
+class Crew:
+    """All workers. While there is none the core holds new sockets itself."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._running: dict[Post, Process] = {}
+        self._keeping: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Start all. They can be given sockets before they have come up."""
+        for _ in range(self._count):
+            self._keeping.append(asyncio.create_task(self._keep(await self._begin())))
+
+    async def stop(self) -> None:
+        """Let all end."""
+        for task in self._keeping:
+            task.cancel()
+        for post in self._running:
+            post.close()
+        await asyncio.gather(*(_end(process) for process in self._running.values()))
+
+    def take(self, transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: str | None, text: bool) -> bool:
+        """Let the worker that has the fewest connections answer an upgrade (see websocket.accept).
+
+        Returns whether one does: if there is none at the moment, the socket stays where it is.
+        """
+        if not self._running or transport.is_closing():
+            return False
+        transport.pause_reading()
+        descriptor = os.dup(transport.get_extra_info("socket").fileno())
+        transport.set_protocol(NOBODY)
+        transport.abort()  # which closes our own descriptor, and leaves the connection alone
+        min(self._running, key=len).take(descriptor, peer, write_opening(key, subprotocol, text=text))
+        return True
+
+    async def _begin(self) -> Post:
+        """Start a worker."""
+        ours, theirs = socket.socketpair()
+        giving, taking = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs, taking:
+            ours.setblocking(False)  # noqa: FBT003 - its only argument
+            giving.setblocking(False)  # noqa: FBT003
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno()), str(taking.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), taking.fileno()),
+            )
+        _, post = await asyncio.get_running_loop().create_unix_connection(lambda: Post(giving), sock=ours)
+        self._running[post] = process
+        return post
+
+    async def _keep(self, post: Post) -> None:
+        """Put another worker in the place of one that died."""
+        delay = SOON
+        while True:
+            begun = time.monotonic()
+            await post.ended.wait()
+            code = await _end(self._running.pop(post))
+            delay = SOON if time.monotonic() - begun >= HEALTHY_SECONDS else min(2 * delay, LATE)
+            LOG.error("a worker died", extra={"code": code, "seconds": delay})
+            await asyncio.sleep(delay)
+            post = await self._begin()
+
+
+async def _end(process: Process) -> int:
+    """Wait until a worker has ended, and see to it; return its exit code."""
+    try:
+        return await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()

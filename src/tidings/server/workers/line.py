@@ -1,0 +1,144 @@
+"""The core's end of a socket that a worker holds."""
+
+from typing import TYPE_CHECKING, Final
+
+from tidings.server.gateway.framing import PING as PING_FRAME
+from tidings.server.gateway.framing import PONG as PONG_FRAME
+from tidings.server.gateway.line import ROOM, Peer
+from tidings.server.workers.notes import (
+    BINARY,
+    CUT,
+    HANG_UP,
+    HEARD,
+    LEFT,
+    MOST,
+    NUMBER,
+    PAUSE,
+    PING,
+    RESUME,
+    SEND,
+    TEXT,
+    VIOLATION,
+    read_reason,
+    write_reason,
+)
+
+if TYPE_CHECKING:
+    from tidings.server.workers.post import Post
+
+MESSAGES: Final = frozenset({BINARY, TEXT})
+LITTLE: Final = ROOM // 4
+"""Bytes waiting for a socket at which its connection may write on."""
+
+
+class WorkerLine:
+    """See Line. What was written counts as waiting until the worker says that it has left."""
+
+    __slots__ = ("_closing", "_left", "_most", "_number", "_paused", "_peer", "_post", "_written", "is_gone")
+
+    def __init__(self, post: "Post", number: int, peer: Peer) -> None:
+        self._post = post
+        self._number = number
+        self._peer = peer
+        self._most = 0
+        self._written = 0
+        self._left = 0
+        self._paused = False
+        self._closing = False
+        """A close frame was sent; no message is taken any more."""
+        self.is_gone = False
+
+    def begin(self) -> None:
+        """Let the connection begin."""
+        self._tell_most(self._peer.most)
+        self._peer.on_connected(self)
+
+    # To the worker (see Line)
+
+    @property
+    def waiting(self) -> int:
+        """See Line."""
+        return self._written - self._left
+
+    def write(self, data: bytes) -> None:
+        """See Line."""
+        if self.is_gone or self._closing:
+            return
+        peer = self._peer
+        if peer.most != self._most:
+            self._tell_most(peer.most)
+        self._post.write(self._number, data)
+        self._written += len(data)
+        if not self._paused and self._written - self._left > ROOM:
+            self._paused = True
+            peer.pause_writing()
+
+    def send(self, kind: int, payload: bytes) -> None:
+        """Send one frame, unless a close frame went before."""
+        if not self._closing:
+            self._put(SEND, bytes((kind,)) + payload)
+
+    def ping(self) -> None:
+        """See Line."""
+        self.send(PING_FRAME, b"")
+
+    def pong(self, payload: bytes) -> None:
+        """See Line."""
+        self.send(PONG_FRAME, payload)
+
+    def hang_up(self, code: int, reason: str = "") -> None:
+        """See Line."""
+        self._closing = True
+        self._put(HANG_UP, write_reason(code, reason))
+
+    def cut(self) -> None:
+        """See Line."""
+        self._put(CUT)
+        self.is_gone = True
+
+    def pause_reading(self) -> None:
+        """See Line."""
+        self._put(PAUSE)
+
+    def resume_reading(self) -> None:
+        """See Line."""
+        self._put(RESUME)
+
+    def _put(self, kind: int, payload: bytes = b"") -> None:
+        if not self.is_gone:
+            self._post.put(self._number, kind, payload)
+
+    def _tell_most(self, most: int) -> None:
+        self._most = most
+        self._put(MOST, NUMBER.pack(most))
+
+    # From the worker
+
+    def take(self, kind: int, payload: bytes) -> None:
+        """Hear what happened on the socket, as the connection of a local one does."""
+        if self.is_gone:
+            return
+        peer = self._peer
+        if kind in MESSAGES:
+            if not self._closing:
+                peer.on_message(payload, text=kind == TEXT)
+            peer.on_heard()
+        elif kind == LEFT:
+            (self._left,) = NUMBER.unpack(payload)
+            if self._paused and self.waiting <= LITTLE:
+                self._paused = False
+                peer.resume_writing()
+        elif kind == PING:
+            if not self._closing:
+                peer.on_ping(payload)
+            peer.on_heard()
+        elif kind == HEARD:
+            peer.on_heard()
+        elif kind == VIOLATION:
+            peer.on_violation(*read_reason(payload))
+
+    def end(self) -> None:
+        """Note that the connection has ended."""
+        self.is_gone = True
+        self._peer.on_gone()
+        del self._peer  # which holds us
