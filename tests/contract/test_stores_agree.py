@@ -17,20 +17,26 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from support.clock import FakeClock
-from support.stores import Store, account, device_key, open_store
+from support.stores import SERVER, Store, account, device_key, open_store
+from tidings.server.ports.mailboxes import Appended
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
+from tidings.wire.commands import Ack, ChangeMembers, MarkRead, Send, ShareKeys
 from tidings.wire.errors import Refusal
-from tidings.wire.frames import Share
+from tidings.wire.frames import Operation, Share
 from tidings.wire.ids import Address, new_msg_id
 
 PEOPLE = ["ada", "bob", "cem"]
 DEVICES = ["PHONE-ONE", "LAPTOP-TWO"]
 PAIRS = [("ada", "bob"), ("ada", "cem"), ("bob", "cem")]
+GROUP = ("ada", "bob", "cem")
+"""The members of a group come and go; this is its name here."""
+Talk = tuple[str, ...]
 
 people = st.sampled_from(PEOPLE)
 devices = st.sampled_from(DEVICES)
 pairs = st.sampled_from(PAIRS)
+talks = st.sampled_from([*PAIRS, GROUP, GROUP, GROUP])
+roles = st.sampled_from(["member", "member", "admin", "owner", None, None])
 
 
 class Side:
@@ -39,7 +45,7 @@ class Side:
     def __init__(self) -> None:
         self.store: Store
         self.names: dict[Any, str] = {}
-        self.talks: dict[tuple[str, str], str] = {}
+        self.talks: dict[Talk, str] = {}
 
     async def box(self, person: str, device: str) -> int:
         found = await self.store.mailboxes.find(Address(account(person), device))
@@ -48,7 +54,7 @@ class Side:
         self.names[found.id] = f"{person}/{device}"
         return found.id
 
-    def talk(self, pair: tuple[str, str]) -> str:
+    def talk(self, pair: Talk) -> str:
         return self.talks.get(pair, "!00000000-0000-4000-8000-000000000000:none")
 
     def plain(self, value: Any) -> Any:
@@ -88,6 +94,11 @@ def in_any_order(data: Any) -> Any:
     return sorted(items, key=str) if all(isinstance(item, dict) and "event" in item for item in items) else items
 
 
+def answer(done: Appended) -> dict[str, Any]:
+    """Return an answer with names for its fields."""
+    return done._asdict() | {"notices": [{"event": n.event, "to": n.to} for n in done.notices]}
+
+
 class Agreement(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -98,14 +109,19 @@ class Agreement(RuleBasedStateMachine):
         self.memory, self.sqlite = Side(), Side()
         self.sides = (self.memory, self.sqlite)
         self.versions = dict.fromkeys(PEOPLE, 0)
-        self.last: dict[tuple[str, str, tuple[str, str]], bytes | None] = {}
-        self.sent: list[tuple[str, str, Send, tuple[str, str]]] = []
+        self.last: dict[tuple[str, str, Talk], bytes | None] = {}
+        self.sent: list[tuple[str, str, Send, Talk]] = []
+        self.changed: list[tuple[str, str, ChangeMembers]] = []
         self.runner.run(self._open(self.memory, "memory"))
         self.runner.run(self._open(self.sqlite, "sqlite"))
         for person in PEOPLE:
             self.set_devices(person, {DEVICES[0]})
         for pair in PAIRS[:2]:
             self.open_direct(pair, accepted=True)
+        for side in self.sides:
+            side.talks[GROUP] = "!00000000-0000-4000-8000-00000000abcd:" + SERVER
+        self.change("ada", DEVICES[0], {"ada": "owner"}, fresh=True, ordered=True)
+        self.change("ada", DEVICES[0], {"bob": "admin", "cem": "member"}, fresh=True, ordered=True)
 
     def teardown(self) -> None:
         self.runner.run(self.opened.aclose())
@@ -158,35 +174,83 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(call)
 
-    @rule(person=people, pair=pairs, answer=st.sampled_from(["accept", "decline", "block", "unblock"]))
-    def respond(self, person: str, pair: tuple[str, str], answer: Any) -> None:
+    @rule(person=people, pair=pairs, reply=st.sampled_from(["accept", "decline", "block", "unblock"]))
+    def respond(self, person: str, pair: Talk, reply: Any) -> None:
         async def call(side: Side) -> Any:
-            changed = await side.store.conversations.respond(account(person), side.talk(pair), answer)
+            changed = await side.store.conversations.respond(account(person), side.talk(pair), reply)
             return [changed.conversation, [{"event": n.event, "to": n.to} for n in changed.notices]]
 
         self.both(call)
 
+    def current(self, pair: Talk) -> tuple[int, int, set[str]]:
+        """Return the epoch, the sum of versions and the members of a conversation."""
+
+        async def look() -> tuple[int, int, set[str]]:
+            for person in PEOPLE:
+                for found in await self.memory.store.conversations.fetch(account(person), [self.memory.talk(pair)]):
+                    return found.epoch, found.devices, {member.account for member in found.members}
+            return 0, 0, set()
+
+        return self.runner.run(look())
+
     @rule(
         person=people,
         device=devices,
-        pair=pairs,
+        wanted=st.dictionaries(people, roles, min_size=1, max_size=2),
+        fresh=st.sampled_from([True, True, True, True, False]),
+        ordered=st.sampled_from([True, True, True, True, False]),
+    )
+    def change(self, person: str, device: str, wanted: dict[str, Any], *, fresh: bool, ordered: bool) -> None:
+        epoch, version, members = self.current(GROUP)
+        coming = [name for name in wanted if account(name) not in members]
+        version += sum(self.versions[name] for name in coming)
+        change = ChangeMembers(
+            1,
+            new_msg_id(self.clock.now()),
+            self.memory.talk(GROUP),
+            epoch,
+            version if fresh else version + 1,
+            self.last.get((person, device, GROUP)) if ordered else bytes(16),
+            [Operation(account(name), role) for name, role in wanted.items()],
+            b"change %d" % len(self.changed),
+        )
+        if self.change_both(person, device, change):
+            self.last[person, device, GROUP] = change.change_id
+            self.changed.append((person, device, change))
+
+    def change_both(self, person: str, device: str, change: ChangeMembers) -> bool:
+        async def call(side: Side) -> Any:
+            done = await side.store.conversations.change_members(change, await side.box(person, device))
+            return answer(done)
+
+        return not isinstance(self.both(call), Refusal)
+
+    @precondition(lambda self: self.changed)
+    @rule(data=st.data())
+    def repeat_change(self, data: st.DataObject) -> None:
+        self.change_both(*data.draw(st.sampled_from(self.changed)))
+
+    @rule(
+        person=people,
+        device=devices,
+        pair=talks,
         fresh=st.sampled_from([True, True, True, True, False]),
         ordered=st.sampled_from([True, True, True, True, False]),
         share=st.one_of(st.none(), st.tuples(people, devices)),
     )
-    def send(self, person: str, device: str, pair: tuple[str, str], *, fresh: bool, ordered: bool, share: Any) -> None:
+    def send(self, person: str, device: str, pair: Talk, *, fresh: bool, ordered: bool, share: Any) -> None:
         msg_id = new_msg_id(self.clock.now())
         body = b"body %d" % len(self.sent)
         prev = self.last.get((person, device, pair)) if ordered else bytes(16)
         shares = [Share(account(share[0]), share[1], b"key")] if share else []
-        version = sum(self.versions[name] for name in pair)
+        epoch, version, _ = self.current(pair)
 
         def command(side: Side) -> Send:
-            return Send(1, msg_id, side.talk(pair), 1, version if fresh else version + 1, prev, body, shares)
+            return Send(1, msg_id, side.talk(pair), epoch, version if fresh else version + 1, prev, body, shares)
 
         async def call(side: Side) -> Any:
             done = await side.store.mailboxes.append(command(side), await side.box(person, device))
-            return done._asdict() | {"notices": [{"event": n.event, "to": n.to} for n in done.notices]}
+            return answer(done)
 
         result = self.both(call)
         if not isinstance(result, Refusal):
@@ -206,8 +270,8 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(call)
 
-    @rule(person=people, device=devices, pair=pairs, to=people, share_id=st.binary(min_size=16, max_size=16))
-    def share(self, person: str, device: str, pair: tuple[str, str], to: str, share_id: bytes) -> None:
+    @rule(person=people, device=devices, pair=talks, to=people, share_id=st.binary(min_size=16, max_size=16))
+    def share(self, person: str, device: str, pair: Talk, to: str, share_id: bytes) -> None:
         async def call(side: Side) -> Any:
             keys = ShareKeys(1, share_id, side.talk(pair), [Share(account(to), DEVICES[0], b"key")])
             return {"boxes": await side.store.mailboxes.share(keys, await side.box(person, device))}
@@ -228,8 +292,8 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(call)
 
-    @rule(person=people, device=devices, pair=pairs, seq=st.integers(0, 9))
-    def mark_read(self, person: str, device: str, pair: tuple[str, str], seq: int) -> None:
+    @rule(person=people, device=devices, pair=talks, seq=st.integers(0, 9))
+    def mark_read(self, person: str, device: str, pair: Talk, seq: int) -> None:
         async def call(side: Side) -> Any:
             box = await side.box(person, device)
             notices = await side.store.mailboxes.mark_read(box, MarkRead(side.talk(pair), seq))
@@ -266,7 +330,7 @@ class Agreement(RuleBasedStateMachine):
             seen: list[Any] = []
             for person in PEOPLE:
                 fetched = await side.store.conversations.fetch(account(person), list(side.talks.values()))
-                seen.append(sorted(fetched, key=lambda talk: [member.account for member in talk.members]))
+                seen.append(sorted(fetched, key=lambda talk: (talk.kind, str(talk.members))))
                 seen.append(
                     sorted(
                         await side.store.conversations.contacts(
