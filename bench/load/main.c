@@ -6,9 +6,9 @@
 
 #include "core.h"
 
-extern const struct protocol tidings;
+extern const struct protocol tidings, xmpp, xmpp_websocket;
 
-const struct protocol *const protocols[] = {&tidings, NULL};
+const struct protocol *const protocols[] = {&tidings, &xmpp, &xmpp_websocket, NULL};
 const struct workload *const workloads[] = {&pairs, NULL};
 
 struct options options = {
