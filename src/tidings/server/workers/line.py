@@ -95,6 +95,7 @@ class WorkerLine:
         """See Line."""
         self._put(CUT)
         self.is_gone = True
+        self._left = self._written  # nothing waits any more
 
     def pause_reading(self) -> None:
         """See Line."""
