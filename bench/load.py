@@ -103,6 +103,11 @@ class Load:
             except BrokenPipeError:
                 raise LoadFailed("a load process ended by itself") from None
 
+    def quiet(self) -> None:
+        """Wait until the devices of `idle` have nothing more to do."""
+        for process in self._processes:
+            self._next(process, "quiet")
+
     def begins(self) -> float:
         """Wait until what is measured begins at the last of them; return when (CLOCK_MONOTONIC)."""
         return max(float(self._next(process, "begins")["at"]) for process in self._processes)
@@ -169,15 +174,15 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def merged(reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the reports of several processes as one: counts and CPU add up, latencies are put together."""
+    """Return the reports of several processes as one: counts and CPU add up, times are those of the slowest."""
     together: dict[str, Any] = dict(reports[0])
     for other in reports[1:]:
         for name, value in other.items():
             if isinstance(value, dict):
                 together[name] = latency([*together[name]["buckets"], *value["buckets"]])
-            elif name == "window_begins":
+            elif name in {"window_begins", "waited_least"}:
                 together[name] = min(together[name], value)
-            elif name == "window_ends":
+            elif name in {"window_ends", "waited_most"} or (name.endswith("seconds") and "cpu" not in name):
                 together[name] = max(together[name], value)
             elif isinstance(value, int | float) and not isinstance(value, bool):
                 together[name] += value

@@ -272,7 +272,7 @@ static void read_stdin(void (*on_line)(const char *))
     char text[256];
     ssize_t came = read(STDIN_FILENO, text, sizeof text);
     if (came <= 0) {
-        stdin_ended = true;
+        stdin_ended = told_to_stop = true;
         epoll_ctl(poller, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
         return;
     }

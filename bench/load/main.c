@@ -9,7 +9,7 @@
 extern const struct protocol tidings, xmpp, xmpp_websocket;
 
 const struct protocol *const protocols[] = {&tidings, &xmpp, &xmpp_websocket, NULL};
-const struct workload *const workloads[] = {&pairs, NULL};
+const struct workload *const workloads[] = {&pairs, &fill, &drain, &idle, &storm, &fanout, &day, NULL};
 
 struct options options = {
     .protocol = &tidings,
@@ -20,6 +20,7 @@ struct options options = {
     .seconds = 10,
     .bytes = 300,
     .in_flight = 1,
+    .senders = 1,
     .patience = 5,
 };
 
@@ -45,6 +46,15 @@ static const struct option_text {
     {"both", NULL, "both of a pair send", YES_OPTION, &options.both},
     {"rate", "N", "open loop: messages a second, of all parts together (0: closed loop)", REAL_OPTION, &options.rate},
     {"poisson", NULL, "at random moments instead of evenly spaced ones", YES_OPTION, &options.poisson},
+    {"group-rate", "N", "day: messages in groups a second", REAL_OPTION, &options.group_rate},
+    {"typing-rate", "N", "day: times that somebody types or stops, a second", REAL_OPTION, &options.typing_rate},
+    {"presence-rate", "N", "day: times that somebody comes or goes, a second", REAL_OPTION, &options.presence_rate},
+    {"messages", "N", "fill: how many to send; drain and storm: how many fill sent", BIG_OPTION, &options.messages},
+    {"senders", "N", "fanout, day: members of each group that send (1; 0: all)", COUNT_OPTION, &options.senders},
+    {"exchange", NULL, "idle: first each sends a message to the other of its pair", YES_OPTION, &options.exchange},
+    {"known", NULL, "drain and storm: have all sign in once before", YES_OPTION, &options.known},
+    {"patience", "SECONDS", "drain and storm: how long to wait for a message that is missing (5)", REAL_OPTION,
+     &options.patience},
     {NULL, NULL, NULL, 0, NULL},
 };
 

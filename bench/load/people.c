@@ -121,19 +121,20 @@ const struct person *other(const struct connection *connection, const struct con
 struct places places_to_send(uint32_t senders, bool of_groups)
 {
     struct places places = {0};
-    uint32_t all = 0;
     for (uint32_t i = 0; i < conversations_count; i++) {
         struct conversation *one = &conversations[i];
         if (one->group != of_groups)
             continue;
-        for (uint32_t j = 0; j < one->count && (senders == 0 || j < senders); j++, all++) {
+        for (uint32_t j = 0; j < one->count && (senders == 0 || j < senders); j++, places.all++) {
             if (!is_ours(&people[one->members[j]]))
                 continue;
             places.place = grown(places.place, places.count, sizeof *places.place);
-            places.place[places.count++] = (struct place){&connections[one->members[j]], one};
+            places.place[places.count] =
+                (struct place){&connections[one->members[j]], one, places.all, places.count};
+            places.count++;
         }
     }
-    places.share = all ? (double)places.count / all : 0;
+    places.share = places.all ? (double)places.count / places.all : 0;
     return places;
 }
 

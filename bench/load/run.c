@@ -14,6 +14,7 @@ static struct edge {
     double cpu_seconds;
 } first, last; /* what the window really was */
 static bool told_to_go;
+bool told_to_stop;
 
 double own_cpu_seconds(void)
 {
@@ -28,6 +29,7 @@ static void on_line(const char *line)
 {
     double begin, start, end;
     int found = sscanf(line, "go %lf %lf %lf", &begin, &start, &end);
+    told_to_stop = told_to_stop || line[0] == 's';
     if (line[0] != 'g' || told_to_go)
         return;
     told_to_go = true;
@@ -60,7 +62,7 @@ static void turn(int64_t until)
 
 static void get_ready(void)
 {
-    if (options.workload->gathered) {
+    if (options.workload->gathered || options.known) {
         gather(options.workload->connects, options.at_once);
         while (!all_gathered())
             turn(NEVER);

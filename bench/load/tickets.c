@@ -26,13 +26,13 @@ static void make_room(void)
 
 void return_ticket(uint32_t ticket)
 {
-    tickets[ticket].sender = NULL;
+    tickets[ticket].place.connection = NULL;
     tickets[ticket].next = unused;
     unused = ticket;
     under_way--;
 }
 
-struct conversation *conversation_of(uint32_t ticket) { return tickets[ticket].conversation; }
+struct conversation *conversation_of(uint32_t ticket) { return tickets[ticket].place.conversation; }
 
 static void write_hex(char *at, uint64_t value)
 {
@@ -86,14 +86,14 @@ void send_message(struct place place, uint64_t number, int64_t due)
     uint32_t ticket = unused;
     struct ticket *message = &tickets[ticket];
     unused = message->next;
-    *message = (struct ticket){due, place.connection, place.conversation, false, 0};
+    *message = (struct ticket){due, place, 0};
     under_way++;
     options.protocol->send(place.connection, place.conversation, ticket, number, body_of(number, due), options.bytes);
 }
 
 static struct ticket *taken(struct connection *connection, uint32_t ticket)
 {
-    if (ticket >= room || tickets[ticket].sender != connection)
+    if (ticket >= room || tickets[ticket].place.connection != connection)
         failed(connection, "the server answered a message that was not sent (%u)", ticket);
     return &tickets[ticket];
 }
@@ -101,7 +101,6 @@ static struct ticket *taken(struct connection *connection, uint32_t ticket)
 void stored(struct connection *connection, uint32_t ticket)
 {
     struct ticket *message = taken(connection, ticket);
-    message->stored = true;
     if (options.workload->stored)
         options.workload->stored(connection, ticket, message);
 }

@@ -14,12 +14,18 @@
 /* Moments are nanoseconds of CLOCK_MONOTONIC, which all processes of the machine share. */
 int64_t clock_now(void);
 
+/* A conversation and one of its members that is ours. */
+struct place {
+    struct connection *connection;
+    struct conversation *conversation;
+    uint32_t order; /* of all places of all processes: which one it is */
+    uint32_t index; /* of our own */
+};
+
 /* A message under way. */
 struct ticket {
     int64_t started; /* when it was due */
-    struct connection *sender;
-    struct conversation *conversation;
-    bool stored;
+    struct place place; /* who sent it, and where */
     uint32_t next; /* of tickets.c */
 };
 
@@ -29,7 +35,7 @@ struct workload {
     /* Whether the runner gives a window of time; otherwise the work itself has an end. */
     bool timed;
     /* Whether the core has all who connect signed in before `begin`; otherwise the workload does it. */
-    bool gathered;
+    bool gathered; /* --known asks for it, too */
     /* Whether devices that lose their connection come back; otherwise it is a failure. */
     bool comes_back;
 
@@ -77,6 +83,7 @@ struct window {
     int64_t begin, start, end;
 };
 extern struct window window;
+extern bool told_to_stop; /* by a line `stop`, or by the end of stdin */
 static inline bool counts(int64_t moment) { return moment >= window.start && moment < window.end; }
 
 /* People and their connections. */
@@ -87,16 +94,12 @@ extern uint32_t conversations_count;
 extern struct connection *connections; /* one of each person */
 bool is_ours(const struct person *); /* whether this process plays it */
 
-/* A conversation and one of its members that is ours. */
-struct place {
-    struct connection *connection;
-    struct conversation *conversation;
-};
 /* The places from which is sent: the first `senders` members of each conversation (0: all) that are ours. */
 struct places {
     struct place *place;
     uint32_t count, next;
-    double share; /* which part this is of those of all processes */
+    uint32_t all; /* places of all processes */
+    double share; /* which part of them is ours */
 };
 struct places places_to_send(uint32_t senders, bool of_groups);
 struct place next_place(struct places *);
