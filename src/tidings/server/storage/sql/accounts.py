@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidings.server.ports.accounts import Account, Invite, InviteSpent, NameTaken
 from tidings.server.storage.sql import tables as t
@@ -24,11 +23,14 @@ class SqlAccounts:
 
     async def register(self, account: Account, skeleton: str, password: str, invite: str) -> None:
         """See Accounts."""
+
+        def work(db: Connection) -> None:
+            used = _use(db, invite, account.created)
+            made = msgspec.structs.replace(account, admin=used.admin, inviter=used.inviter)
+            db.execute(insert(t.account).values(account_values(made, skeleton, password)))
+
         try:
-            async with self._database.write() as db:
-                used = await _use(db, invite, account.created)
-                made = msgspec.structs.replace(account, admin=used.admin, inviter=used.inviter)
-                await db.execute(insert(t.account).values(account_values(made, skeleton, password)))
+            await self._database.write(work)
         except IntegrityError:
             raise NameTaken from None
 
@@ -43,76 +45,77 @@ class SqlAccounts:
     async def names(self, accounts: Sequence[str]) -> dict[str, str]:
         """See Accounts."""
         query = select(t.account.c.id, t.account.c.name).where(t.account.c.id.in_(accounts))
-        async with self._database.read() as db:
-            return {row.id: row.name for row in await db.execute(query)}
+        return await self._database.read(lambda db: {row.id: row.name for row in db.execute(query)})
 
     async def password(self, account: str) -> str:
         """See Accounts."""
-        async with self._database.read() as db:
-            found = await db.scalar(select(t.account.c.password).where(t.account.c.id == account))
+
+        def work(db: Connection) -> str:
+            found = db.scalar(select(t.account.c.password).where(t.account.c.id == account))
             return str(found)
+
+        return await self._database.read(work)
 
     async def set_password(self, account: str, password: str) -> None:
         """See Accounts."""
-        async with self._database.write() as db:
-            await db.execute(update(t.account).where(t.account.c.id == account).values(password=password))
+        await self._database.execute(update(t.account).where(t.account.c.id == account).values(password=password))
 
     async def has_admin(self) -> bool:
         """See Accounts."""
-        async with self._database.read() as db:
-            return bool(await db.scalar(select(func.count()).select_from(t.account).where(t.account.c.admin)))
+        return await self._database.read(
+            lambda db: bool(db.scalar(select(func.count()).select_from(t.account).where(t.account.c.admin)))
+        )
 
     async def page(self, after: str, count: int) -> Sequence[Account]:
         """See Accounts."""
         query = select(*_COLUMNS).where(t.account.c.name > after).order_by(t.account.c.name).limit(count)
-        async with self._database.read() as db:
-            return [_account(row) for row in await db.execute(query)]
+        return await self._database.read(lambda db: [_account(row) for row in db.execute(query)])
 
     async def remove(self, account: str) -> None:
         """See Accounts."""
-        async with self._database.write() as db:
-            await db.execute(delete(t.account).where(t.account.c.id == account))
+        await self._database.execute(delete(t.account).where(t.account.c.id == account))
 
     async def add_invite(self, invite: Invite) -> None:
         """See Accounts."""
-        async with self._database.write() as db:
-            await db.execute(
-                insert(t.invite).values(
-                    hash=_hash(invite.code),
-                    inviter=invite.inviter,
-                    admin=invite.admin,
-                    expires=invite.expires,
-                    uses=invite.uses,
-                )
+        await self._database.execute(
+            insert(t.invite).values(
+                hash=_hash(invite.code),
+                inviter=invite.inviter,
+                admin=invite.admin,
+                expires=invite.expires,
+                uses=invite.uses,
             )
+        )
 
     async def invite(self, code: str, now: int) -> Invite | None:
         """See Accounts."""
-        async with self._database.read() as db:
-            return await _find(db, code, now)
+        return await self._database.read(lambda db: _find(db, code, now))
 
     async def add_enrolment(self, token: str, account: str, expires: int) -> None:
         """See Accounts."""
-        async with self._database.write() as db:
-            await db.execute(insert(t.enrolment).values(hash=_hash(token), account=account, expires=expires))
+        await self._database.execute(insert(t.enrolment).values(hash=_hash(token), account=account, expires=expires))
 
     async def enrolment(self, token: str, now: int) -> str | None:
         """See Accounts."""
         c = t.enrolment.c
-        async with self._database.read() as db:
-            found = await db.scalar(select(c.account).where(c.hash == _hash(token), c.expires > now))
+
+        def work(db: Connection) -> str | None:
+            found = db.scalar(select(c.account).where(c.hash == _hash(token), c.expires > now))
             return None if found is None else str(found)
+
+        return await self._database.read(work)
 
     async def end_enrolment(self, token: str) -> bool:
         """See Accounts."""
-        async with self._database.write() as db:
-            done = await db.execute(delete(t.enrolment).where(t.enrolment.c.hash == _hash(token)))
-            return done.rowcount == 1
+        return await self._database.execute(delete(t.enrolment).where(t.enrolment.c.hash == _hash(token))) == 1
 
     async def _one(self, condition: Any) -> Account | None:
-        async with self._database.read() as db:
-            row = (await db.execute(select(*_COLUMNS).where(condition))).first()
+
+        def work(db: Connection) -> Account | None:
+            row = db.execute(select(*_COLUMNS).where(condition)).first()
             return _account(row) if row else None
+
+        return await self._database.read(work)
 
 
 def account_values(account: Account, skeleton: str, password: str) -> dict[str, Any]:
@@ -130,16 +133,16 @@ def account_values(account: Account, skeleton: str, password: str) -> dict[str, 
     }
 
 
-async def _find(db: AsyncConnection, code: str, now: int) -> Invite | None:
+def _find(db: Connection, code: str, now: int) -> Invite | None:
     c = t.invite.c
-    row = (await db.execute(select(t.invite).where(c.hash == _hash(code), c.expires > now, c.uses > 0))).first()
+    row = db.execute(select(t.invite).where(c.hash == _hash(code), c.expires > now, c.uses > 0)).first()
     return Invite(code, row.inviter, row.admin, row.expires, row.uses) if row else None
 
 
-async def _use(db: AsyncConnection, code: str, now: int) -> Invite:
-    found = await _find(db, code, now)
+def _use(db: Connection, code: str, now: int) -> Invite:
+    found = _find(db, code, now)
     c = t.invite.c
-    used = await db.execute(update(t.invite).where(c.hash == _hash(code), c.uses > 0).values(uses=c.uses - 1))
+    used = db.execute(update(t.invite).where(c.hash == _hash(code), c.uses > 0).values(uses=c.uses - 1))
     if found is None or used.rowcount == 0:
         raise InviteSpent
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 from sqlalchemy.exc import IntegrityError
 
 from tidings.server.ports.accounts import NameTaken
@@ -28,15 +28,18 @@ class SqlCrowd:
 
     async def move_in(self, settlers: Sequence[Settler]) -> None:
         """See Crowd."""
+
+        def work(db: Connection) -> None:
+            for table, row in (
+                (t.account, _account),
+                (t.identity, _identity),
+                (t.device, _device),
+                (t.fallback_key, _key),
+            ):
+                db.execute(insert(table), [row(settler) for settler in settlers])
+
         try:
-            async with self._database.write() as db:
-                for table, row in (
-                    (t.account, _account),
-                    (t.identity, _identity),
-                    (t.device, _device),
-                    (t.fallback_key, _key),
-                ):
-                    await db.execute(insert(table), [row(settler) for settler in settlers])
+            await self._database.write(work)
         except IntegrityError:
             raise NameTaken from None
 

@@ -1,82 +1,97 @@
-"""A connection to the accounts' database, brought up to date at the start."""
+"""The accounts' database, brought up to date at the start."""
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event, insert, inspect, select
+from sqlalchemy import Connection, Executable, create_engine, event, insert, inspect, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from tidings.server.storage.sql.tables import CURRENT, VERSION, metadata
 from tidings.server.storage.sqlite.opening import Corrupt, check
 
+T = TypeVar("T")
+
 
 class SqlDatabase:
-    """An engine, and one writer at a time where the database knows no better (SQLite)."""
+    """An engine, used in one thread: each call is a whole piece of work there, and one comes after the other.
+
+    (SQLAlchemy's own asyncio goes to a thread and back for each statement, and brings all of its ORM along, which
+    a start would wait for.)
+    """
 
     def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = create_async_engine(url)
+        self.engine = create_engine(url)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._turn = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="accounts")
         if self._is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "connect", _prepare_sqlite)
 
     @classmethod
     def at(cls, path: Path) -> "SqlDatabase":
         """Return a database in an SQLite file."""
-        return cls(f"sqlite+aiosqlite:///{path}")
+        return cls(f"sqlite:///{path}")
 
     async def start(self) -> None:
         """Bring the tables up to date. Raises Corrupt."""
-        if not self._is_sqlite:
-            await self._bring_up_to_date()
-            return
-        file = Path(self.engine.url.database or "")
-        await asyncio.to_thread(check, file)
         try:
-            await self._bring_up_to_date()
+            await self._run(self._check_and_bring_up_to_date if self._is_sqlite else self._bring_up_to_date)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close all connections."""
+        await self._run(self.engine.dispose)
+        self._thread.shutdown()
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` reads."""
+
+        def run() -> T:
+            with self.engine.connect() as connection:
+                return work(connection)
+
+        return await self._run(run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction, which is durable when this returns, and has changed nothing if it raises."""
+
+        def run() -> T:
+            if not self._is_sqlite:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            with self.engine.connect() as connection:  # which rolls back what is not committed
+                connection.exec_driver_sql("begin immediate")
+                result = work(connection)
+                connection.commit()
+                return result
+
+        return await self._run(run)
+
+    async def execute(self, statement: Executable) -> int:
+        """Carry out one statement in a transaction of its own; return how many rows it has changed."""
+        return await self.write(lambda connection: connection.execute(statement).rowcount)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def _check_and_bring_up_to_date(self) -> None:
+        file = Path(self.engine.url.database or "")
+        check(file)
+        try:
+            self._bring_up_to_date()
         except (DBAPIError, sqlite3.Error) as error:
             raise Corrupt(f"{file.name} cannot be opened: {getattr(error, 'orig', error)}") from None
 
-    async def stop(self) -> None:
-        """Close all connections."""
-        await self.engine.dispose()
-
-    async def _bring_up_to_date(self) -> None:
-        try:
-            async with self.engine.begin() as connection:
-                await connection.run_sync(_upgrade)
-        except BaseException:
-            await self.engine.dispose()
-            raise
-
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """Return a connection to read from."""
-        async with self.engine.connect() as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Return a connection in a transaction, which is durable when the block ends well."""
-        if not self._is_sqlite:
-            async with self.engine.begin() as connection:
-                yield connection
-            return
-        async with self._turn, self.engine.connect() as connection:
-            await connection.exec_driver_sql("begin immediate")
-            try:
-                yield connection
-            except BaseException:
-                await connection.rollback()
-                raise
-            await connection.commit()
+    def _bring_up_to_date(self) -> None:
+        with self.engine.begin() as connection:
+            _upgrade(connection)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from tidings.server.ports.accounts import SignIn
 from tidings.server.storage.sql import tables as t
@@ -20,9 +20,10 @@ class SqlSignIns:
     async def add(self, sign_in: SignIn) -> None:
         """See SignIns."""
         c = t.sign_in.c
-        async with self._database.write() as db:
-            await db.execute(delete(t.sign_in).where(c.account == sign_in.account, c.device == sign_in.device))
-            await db.execute(
+
+        def work(db: Connection) -> None:
+            db.execute(delete(t.sign_in).where(c.account == sign_in.account, c.device == sign_in.device))
+            db.execute(
                 insert(t.sign_in).values(
                     id=sign_in.id,
                     account=sign_in.account,
@@ -32,6 +33,8 @@ class SqlSignIns:
                     renewed=sign_in.renewed,
                 )
             )
+
+        await self._database.write(work)
 
     async def find(self, sign_in: str) -> SignIn | None:
         """See SignIns."""
@@ -44,18 +47,19 @@ class SqlSignIns:
     async def renew(self, sign_in: str, secret: bytes, previous: bytes, now: int) -> None:
         """See SignIns."""
         values = {"secret": secret, "previous": previous, "renewed": now}
-        async with self._database.write() as db:
-            await db.execute(update(t.sign_in).where(t.sign_in.c.id == sign_in).values(values))
+        await self._database.execute(update(t.sign_in).where(t.sign_in.c.id == sign_in).values(values))
 
     async def end(self, sign_in: str) -> None:
         """See SignIns."""
-        async with self._database.write() as db:
-            await db.execute(delete(t.sign_in).where(t.sign_in.c.id == sign_in))
+        await self._database.execute(delete(t.sign_in).where(t.sign_in.c.id == sign_in))
 
     async def _one(self, condition: Any) -> SignIn | None:
-        async with self._database.read() as db:
-            row = (await db.execute(select(t.sign_in).where(condition))).first()
+
+        def work(db: Connection) -> SignIn | None:
+            row = db.execute(select(t.sign_in).where(condition)).first()
             return _sign_in(row) if row else None
+
+        return await self._database.read(work)
 
 
 class SqlLastSeen:
@@ -66,21 +70,26 @@ class SqlLastSeen:
 
     async def note(self, seen: Mapping[str, int]) -> None:
         """See LastSeen."""
-        async with self._database.write() as db:
+
+        def work(db: Connection) -> None:
             for account, time in seen.items():
-                await db.execute(update(t.account).where(t.account.c.id == account).values(last_seen=time))
+                db.execute(update(t.account).where(t.account.c.id == account).values(last_seen=time))
+
+        await self._database.write(work)
 
     async def last_seen(self, account: str) -> tuple[int, Audience]:
         """See LastSeen."""
         query = select(t.account.c.last_seen, t.account.c.audience).where(t.account.c.id == account)
-        async with self._database.read() as db:
-            row = (await db.execute(query)).first()
+
+        def work(db: Connection) -> tuple[int, Audience]:
+            row = db.execute(query).first()
             return (row.last_seen, row.audience) if row else (0, "nobody")
+
+        return await self._database.read(work)
 
     async def set_audience(self, account: str, audience: Audience) -> None:
         """See LastSeen."""
-        async with self._database.write() as db:
-            await db.execute(update(t.account).where(t.account.c.id == account).values(audience=audience))
+        await self._database.execute(update(t.account).where(t.account.c.id == account).values(audience=audience))
 
 
 def _sign_in(row: Any) -> SignIn:
