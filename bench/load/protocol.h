@@ -106,6 +106,8 @@ void stored(struct connection *, uint32_t ticket);
 /* The receipt is back at the sender: of a pair, the other's device has the message. Not called for groups, where
  * `stored` is all that a sender waits for (XMPP: the room's copy to the sender, which is not reported as arrived). */
 void receipt(struct connection *, uint32_t ticket);
+/* The server refused a message and stored nothing, and says what would be right: `send` is called for it once more. */
+void send_again(struct connection *, uint32_t ticket);
 /* A message of somebody else has come; `body` is what `send` was given. */
 void arrived(struct connection *, const char *body, size_t size);
 /* A signal of somebody else has come. */

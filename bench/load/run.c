@@ -11,17 +11,18 @@
 struct window window = {NEVER, NEVER, NEVER};
 static struct edge {
     int64_t at;
-    double cpu_seconds;
+    double cpu_seconds, user_seconds;
 } first, last; /* what the window really was */
 static bool told_to_go;
 bool told_to_stop;
+
+static double seconds_of(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec / 1e6; }
 
 double own_cpu_seconds(void)
 {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+    return seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
 }
 
 /* `go`, or `go BEGIN START END` with seconds of CLOCK_MONOTONIC. */
@@ -44,7 +45,11 @@ static void on_line(const char *line)
 
 static void edge(struct edge *edge, const char *event)
 {
-    *edge = (struct edge){clock_now(), own_cpu_seconds()};
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    edge->at = clock_now();
+    edge->user_seconds = seconds_of(usage.ru_utime);
+    edge->cpu_seconds = edge->user_seconds + seconds_of(usage.ru_stime);
     json_begin(event);
     json_real("at", (double)edge->at / SECOND);
     json_end();
@@ -119,6 +124,7 @@ static void report(void)
     json_real("window_ends", (double)last.at / SECOND);
     json_real("seconds", (double)(last.at - first.at) / SECOND);
     json_real("own_cpu_seconds", last.cpu_seconds - first.cpu_seconds);
+    json_real("own_user_cpu_seconds", last.user_seconds - first.user_seconds); /* the rest is the kernel's */
     options.workload->report();
     json_end();
 }

@@ -32,7 +32,12 @@ void return_ticket(uint32_t ticket)
     under_way--;
 }
 
-struct conversation *conversation_of(uint32_t ticket) { return tickets[ticket].place.conversation; }
+struct conversation *conversation_of(uint32_t ticket)
+{
+    if (ticket >= room || tickets[ticket].place.connection == NULL)
+        failed(NULL, "the server answered a message that was not sent (%u)", ticket);
+    return tickets[ticket].place.conversation;
+}
 
 static void write_hex(char *at, uint64_t value)
 {
@@ -79,16 +84,23 @@ uint64_t next_number(void)
     return made++ * options.parts + options.part;
 }
 
+static void hand_over(uint32_t ticket)
+{
+    const struct ticket *message = &tickets[ticket];
+    const char *body = body_of(message->number, message->started);
+    options.protocol->send(message->place.connection, message->place.conversation, ticket, message->number, body,
+                           options.bytes);
+}
+
 void send_message(struct place place, uint64_t number, int64_t due)
 {
     if (unused == UINT32_MAX)
         make_room();
     uint32_t ticket = unused;
-    struct ticket *message = &tickets[ticket];
-    unused = message->next;
-    *message = (struct ticket){due, place, 0};
+    unused = tickets[ticket].next;
+    tickets[ticket] = (struct ticket){number, due, place, 0};
     under_way++;
-    options.protocol->send(place.connection, place.conversation, ticket, number, body_of(number, due), options.bytes);
+    hand_over(ticket);
 }
 
 static struct ticket *taken(struct connection *connection, uint32_t ticket)
@@ -103,6 +115,12 @@ void stored(struct connection *connection, uint32_t ticket)
     struct ticket *message = taken(connection, ticket);
     if (options.workload->stored)
         options.workload->stored(connection, ticket, message);
+}
+
+void send_again(struct connection *connection, uint32_t ticket)
+{
+    taken(connection, ticket);
+    hand_over(ticket);
 }
 
 void receipt(struct connection *connection, uint32_t ticket)

@@ -23,6 +23,8 @@ struct waiting {
 struct line {
     bool has_prev;
     uint8_t prev[ID_BYTES];
+    uint32_t asked; /* messages that the server has not answered yet */
+    uint32_t stale; /* of these: they name a `prev` that was wrong, and will be refused, too */
     uint64_t delivered;
     struct waiting *waiting; /* a ring of `room` (a power of two), in the order of `seq` */
     uint32_t first, count, room;
@@ -139,6 +141,7 @@ static void send_message_frame(struct connection *connection, struct conversatio
     send_frame(connection, frame, put_array(at, 0));
     memcpy(line->prev, msg_id, ID_BYTES);
     line->has_prev = true;
+    line->asked++;
 }
 
 static void tell_receipts(struct connection *connection, struct line *line)
@@ -173,8 +176,9 @@ static void on_sent(struct connection *connection, struct reader *reader)
     uint32_t ticket = (uint32_t)read_integer(reader);
     uint64_t seq = read_integer(reader);
     struct conversation *conversation = conversation_of(ticket);
+    struct line *line = line_of(connection, conversation);
+    line->asked--;
     if (!conversation->group) {
-        struct line *line = line_of(connection, conversation);
         wait_for_receipt(line, seq, ticket);
         stored(connection, ticket);
         tell_receipts(connection, line);
@@ -229,12 +233,31 @@ static void on_message(struct connection *connection, struct reader *reader)
         arrived(connection, ciphertext.data, ciphertext.size);
 }
 
+/* This process does not know what an earlier one has sent in its place: the server tells, and it sends again. All that
+ * was sent behind the first one is refused, too. */
+static void on_out_of_order(struct connection *connection, struct bytes last, uint32_t ticket)
+{
+    struct line *line = line_of(connection, conversation_of(ticket));
+    line->asked--;
+    if (line->stale > 0) {
+        line->stale--;
+    } else {
+        line->stale = line->asked;
+        line->has_prev = last.size == ID_BYTES;
+        memcpy(line->prev, last.data, line->has_prev ? ID_BYTES : 0);
+    }
+    send_again(connection, ticket);
+}
+
 static void on_refused(struct connection *connection, struct reader *reader)
 {
-    read_past(reader); /* the id */
-    read_array(reader);
+    uint32_t ticket = (uint32_t)read_integer(reader);
+    uint32_t fields = read_array(reader);
     struct bytes code = read_bytes(reader);
-    failed(connection, "was refused: %.*s", (int)code.size, code.data);
+    if (equals(code, "OUT_OF_ORDER", 12) && fields > 1)
+        on_out_of_order(connection, read_bytes(reader), ticket);
+    else
+        failed(connection, "was refused: %.*s", (int)code.size, code.data);
 }
 
 static void on_frame(struct connection *connection, uint8_t *data, size_t size)

@@ -24,6 +24,7 @@ struct place {
 
 /* A message under way. */
 struct ticket {
+    uint64_t number;
     int64_t started; /* when it was due */
     struct place place; /* who sent it, and where */
     uint32_t next; /* of tickets.c */
