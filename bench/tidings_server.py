@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -25,6 +26,8 @@ from tidings.server.app import Settings, seed
 READY: Final = b"Tidings is running"
 READY_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.005
+PASSED_ON: Final = {"PYTHONPATH"}
+"""Of the environment, so that another tree than the installed one can be measured."""
 COMMAND: Final = Path(sys.executable).with_name("tidings")
 
 
@@ -68,7 +71,9 @@ class TidingsServer:
             command += ["--workers", str(self._workers)]
         log = self._program.folder / "output.log"
         before = log.stat().st_size if log.exists() else 0
-        self._program.run(pinned(command, self._cores), {})
+        self._program.run(
+            pinned(command, self._cores), {name: os.environ[name] for name in PASSED_ON & os.environ.keys()}
+        )
         until = time.monotonic() + READY_SECONDS
         while READY not in log.read_bytes()[before:]:
             _ = self._program.pid  # raises if it has ended
