@@ -64,7 +64,7 @@ from tidings.server.storage.sql.sign_ins import SqlLastSeen, SqlSignIns
 from tidings.server.storage.sqlite.conversations import SqliteConversations
 from tidings.server.storage.sqlite.database import Step
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.server.storage.sqlite.opening import Corrupt
+from tidings.server.storage.sqlite.opening import Corrupt, Inspection
 from tidings.server.telemetry.log import start_logging
 from tidings.server.telemetry.metrics import Metrics
 from tidings.server.workers.crew import Crew
@@ -135,6 +135,7 @@ class Server:
             on_step=on_step,
         )
         self.mailboxes = around_mailboxes(self.store)
+        self.inspections = [Inspection(folder.path / name) for name in ("mailboxes.db", "accounts.db")]
         self.conversations = SqliteConversations(self.store)
         self.accounts = SqlAccounts(self.database)
         self.keys = around_keys(SqlKeys(self.database))
@@ -216,6 +217,11 @@ class Server:
         self.wheel.start()
         self.jobs.start()
 
+    async def inspect(self) -> None:
+        """Look through what a start does not wait for. Raises Corrupt."""
+        for inspection in self.inspections:
+            await inspection.run()
+
     async def first_invite(self) -> http.Invite | None:
         """Return an invite for the first admin, or None if there is one."""
         if await self.accounts.has_admin():
@@ -229,6 +235,8 @@ class Server:
 
     async def stop(self) -> None:
         """Finish commits and close the stores."""
+        for inspection in self.inspections:
+            inspection.stop()
         self.wheel.stop()
         await self.jobs.stop()
         for keep in (self.life.keep, self.seen):
@@ -345,8 +353,11 @@ async def serve(settings: Settings, on_ready: Callable[[Settings, http.Invite | 
         listening.listen(BACKLOG)  # who is told where the server is may connect at once, and waits for uvicorn
         await asyncio.sleep(0)  # until it minds the signals: who is told that it runs may stop it at once
         on_ready(settings, invite)
+        inspecting = asyncio.create_task(server.inspect())
+        inspecting.add_done_callback(web.end_if_failed)
         await serving
         await server.stop()
+        await inspecting
     finally:
         listening.close()
         folder.close()

@@ -18,6 +18,11 @@ class Web(uvicorn.Server):
         super().__init__(config)
         self._leave = leave
 
+    def end_if_failed(self, task: asyncio.Task[None]) -> None:
+        """Go down if a task has failed."""
+        if not task.cancelled() and task.exception() is not None:
+            self.should_exit = True
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on `sockets`. Who connects has as long for the TLS handshake as for a request's headers."""
         await self.lifespan.startup()
