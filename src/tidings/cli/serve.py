@@ -126,7 +126,7 @@ def _port(text: str) -> int:
 
 def _workers(text: str) -> int:
     if not text.isdecimal() or int(text) > MOST_WORKERS:
-        raise argparse.ArgumentTypeError(f"workers are a number up to {MOST_WORKERS}, not {text!r}")
+        raise argparse.ArgumentTypeError(f"--workers takes a number up to {MOST_WORKERS}, not {text!r}")
     return int(text)
 
 

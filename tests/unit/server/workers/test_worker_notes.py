@@ -1,5 +1,7 @@
 """Notes come out of a pipe as they went in, wherever it was cut."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_notes_are_whole_wherever_the_pipe_was_cut(notes: list[tuple[int, int, b
     data = b"".join(write_note(*note) for note in notes)
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     reading = Notes()
-    got = [note for start, end in zip(places, places[1:], strict=False) for note in reading.read(data[start:end])]
+    got = [note for start, end in pairwise(places) for note in reading.read(data[start:end])]
     assert got == notes
 
 
@@ -37,7 +39,7 @@ def test_a_note_that_is_longer_than_a_read_is_put_together() -> None:
 
 
 @given(key=st.text("abc+/=", min_size=1), subprotocol=st.none() | st.just("tidings.v1.json"), text=st.booleans())
-def test_an_opening_is_read_as_it_was_written(key: str, subprotocol: str | None, text: bool) -> None:  # noqa: FBT001
+def test_an_opening_is_read_as_it_was_written(key: str, subprotocol: str | None, text: bool) -> None:
     assert read_opening(write_opening(key, subprotocol, text=text)) == (key, subprotocol, text)
 
 
