@@ -34,7 +34,7 @@ LETTER: Final = {
     "msg_id": KEY,
     "seq": "f.seq + s.k",
     "time": MOMENT,
-    "ciphertext": "x'01' || randomblob(length(f.ciphertext) - 1)",
+    "ciphertext": "randomblob(length(f.ciphertext))",
 }
 RECORD: Final = {"msg_id": KEY, "seq": "f.seq + s.k", "time": MOMENT, "digest": "randomblob(32)"}
 ENTRY: Final = {"pos": "f.pos + s.k", "ref": f":top + 1 + {PLACE}"}
@@ -85,9 +85,9 @@ def _multiply(database: apsw.Connection, more: int) -> None:
     database.execute(_copy(database, "record", RECORD, "step s cross join first_record f"), values)
     database.execute(_copy(database, "entry", ENTRY, "first_entry f cross join step s"), values)
     database.execute(
-        "update tail set seq = seq + :more, msg_id = (select msg_id from letter where id = :last + f.i)"
+        "update tail set msg_id = (select msg_id from letter where id = :last + f.i)"
         " from first_letter f where tail.conversation = f.conversation",
-        {"more": more, "last": top + 1 + (more - 1) * MAILBOXES},
+        {"last": top + 1 + (more - 1) * MAILBOXES},
     )
     database.execute(
         "update conversation set seq = seq + ? where id in (select conversation from first_letter)", (more,)

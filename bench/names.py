@@ -50,11 +50,12 @@ STORM_CPU: Final = "CPU per device that comes back"
 
 # W6, with the number of messages put in
 WAITING: Final = "CPU per message, {} waiting"
+START_WAITING: Final = "start, {} waiting"
 WAITING_RATE: Final = "messages a second, {} waiting"
 
 # W7
 DAY_CPU: Final = "cores used"
-DAY_ACTION_CPU: Final = "CPU per thing done"
+DAY_ACTION_CPU: Final = "CPU per message, delivery and signal"
 DAY_P50: Final = "p50 of a message"
 DAY_P99: Final = "p99 of a message"
 DAY_MEMORY: Final = "memory"

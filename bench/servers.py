@@ -25,16 +25,22 @@ def pairs(count: int, sign_ins: int = 1) -> Layout:
     return Layout(2 * count, [(2 * number, 2 * number + 1) for number in range(count)], sign_ins)
 
 
-def some_pairs(people: Path, first: int, count: int) -> Path:
-    """Write a people file of some pairs of another one that has nothing else; return it."""
-    lines = people.read_text().splitlines(keepends=True)
-    persons = [line for line in lines if line.startswith("person ")][2 * first : 2 * (first + count)]
-    found = [line.split(" ") for line in lines if line.startswith("conversation ")][first : first + count]
-    part = people.with_name(f"{people.name}-{first}")
-    with part.open("w") as file:
-        file.writelines(persons)
-        for number, words in enumerate(found):
-            print(*words[:5], 2 * number, 2 * number + 1, file=file)
+def some(people: Path, first: int, count: int) -> Path:
+    """Write a people file of some of those of another one, with the conversations that are theirs alone; return it."""
+    wanted = range(first, first + count)
+    part = people.with_name(f"{people.name}-{first}-{count}")
+    with people.open() as lines, part.open("w") as file:
+        number = 0
+        for line in lines:
+            if line.startswith("person "):
+                if number in wanted:
+                    file.write(line)
+                number += 1
+            elif line.startswith("conversation "):
+                words = line.split()
+                members = [int(member) for member in words[5:]]
+                if all(member in wanted for member in members):
+                    print(*words[:5], *(member - first for member in members), file=file)
     return part
 
 

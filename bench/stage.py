@@ -21,6 +21,7 @@ class Work(NamedTuple):
     seconds: float
     server_cpu: float
     load_cpu: float
+    memory: int = 0
 
     def cpu_us(self, count: float) -> float:
         """Return the server's microseconds for each of so many things."""
@@ -58,25 +59,29 @@ class Stage(NamedTuple):
             yield working
 
     def timed(
-        self, workload: str, server: Server, options: Mapping[str, object], seconds: float, *, processes: int = 1
+        self, workload: str, server: Server, options: Mapping[str, object], seconds: float, *, memory: bool = False
     ) -> Work:
-        """Let a workload run for a window of time, and measure in it."""
-        with self.load(workload, server, options, processes=processes) as working:
+        """Let a workload run for a window of time, and measure in it; the memory at its end, if asked for."""
+        with self.load(workload, server, options) as working:
             working.ready()
             working.go(Window.soon(self.of(WARM_UP_SECONDS, WARM_UP_SECONDS / 4), seconds))
             working.begins()
             before = server.cpu_seconds()
             working.ends()
             used = server.cpu_seconds() - before
+            size = server.memory_bytes() if memory else 0
             report = working.report()
-        return Work(report, report["seconds"], used, report["own_cpu_seconds"])
+        return Work(report, report["seconds"], used, report["own_cpu_seconds"], size)
 
-    def whole(self, workload: str, server: Server, options: Mapping[str, object], *, processes: int = 1) -> Work:
-        """Let a workload that ends by itself run, and measure all of it."""
-        with self.load(workload, server, options, processes=processes) as working:
+    def whole(self, workload: str, server: Server, options: Mapping[str, object], *, stop: bool = False) -> Work:
+        """Let a workload that ends by itself run, or one that must be told to stop, and measure all of it."""
+        with self.load(workload, server, options) as working:
             working.ready()
             before = server.cpu_seconds()
             working.go()
+            if stop:
+                working.quiet()
+                working.tell("stop")
             working.ends()
             used = server.cpu_seconds() - before
             report = working.report()

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +44,7 @@ class TidingsServer:
         self.data = folder / "data"
         self.limits: dict[str, float] = {}
         self._cores = cores
-        self._workers = workers
+        self.workers = workers
         self._options: list[str] = []
         self._port = free_port()
         (folder / "server").mkdir(parents=True, exist_ok=True)
@@ -55,10 +55,9 @@ class TidingsServer:
         """See Server."""
         return f"127.0.0.1:{self._port}"
 
-    def start(self, layout: Layout, fill: Callable[[Path], None] = lambda _data: None) -> None:
-        """See Server. `fill` puts more into the data folder before the server runs."""
+    def start(self, layout: Layout) -> None:
+        """See Server."""
         settle(self.data, layout, self.people)
-        fill(self.data)
         limits = limits_for(layout)
         self.limits = limits.raised
         self._options = limits.options
@@ -67,8 +66,8 @@ class TidingsServer:
     def start_again(self) -> None:
         """See Server."""
         command = [str(COMMAND), "serve", "--data", str(self.data), "--port", str(self._port), *self._options]
-        if self._workers > 1:
-            command += ["--workers", str(self._workers)]
+        if self.workers > 1:
+            command += ["--workers", str(self.workers)]
         log = self._program.folder / "output.log"
         before = log.stat().st_size if log.exists() else 0
         self._program.run(

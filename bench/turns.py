@@ -12,10 +12,12 @@ from bench.peers.variants import PEERS
 from bench.servers import MakeServer, Server, fitted
 from bench.stage import Stage, say
 from bench.tidings_server import tidings
-from bench.workloads import w1
+from bench.workloads import w1, w2, w3, w4, w5, w6, w7
 
 TWO: Final = n.WORKERS.format(2)
-ALL: Final = (n.TIDINGS, "ejabberd-tcp", "ejabberd-websocket", "ejabberd-mnesia", "prosody", TWO)
+FOUR: Final = n.WORKERS.format(4)
+PLAIN: Final = (n.TIDINGS, "ejabberd-tcp", "prosody")
+"""With what each ships."""
 
 
 class Measure(Protocol):
@@ -35,7 +37,13 @@ class Workload(NamedTuple):
 
 
 WORKLOADS: Final[Mapping[str, Workload]] = {
-    "w1": Workload(w1.measure, 3, ALL),
+    "w1": Workload(w1.measure, 3, (n.TIDINGS, TWO, *PEERS)),
+    "w2": Workload(w2.measure, 2, (*PLAIN, "ejabberd-sqlite")),
+    "w3": Workload(w3.measure, 1, (*PLAIN, FOUR)),
+    "w4": Workload(w4.measure, 2, PLAIN),
+    "w5": Workload(w5.measure, 2, PLAIN),
+    "w6": Workload(w6.measure, 1, (n.TIDINGS,)),
+    "w7": Workload(w7.measure, 2, PLAIN),
 }
 
 
@@ -87,4 +95,4 @@ class Turns:
 def makers(cores: Cores) -> dict[str, MakeServer]:
     """Return how each server is made."""
     found = {name: fitted(name, make, cores.server) for name, make in PEERS.items()}
-    return {n.TIDINGS: tidings((cores.server,)), TWO: tidings(cores.all, 2), **found}
+    return {n.TIDINGS: tidings((cores.server,)), TWO: tidings(cores.all, 2), FOUR: tidings(cores.all, 4), **found}

@@ -8,7 +8,7 @@ from typing import Final
 
 from bench import names as n
 from bench.figures import Figure
-from bench.servers import Server, pairs, some_pairs
+from bench.servers import Server, pairs, some
 from bench.stage import Stage
 
 PAIRS: Final = 100
@@ -21,7 +21,7 @@ def measure(server: Server, stage: Stage) -> Iterator[Figure]:
     """See the head of the file."""
     # Others for each of the two: a device that has written must know its last message when it writes again.
     server.start(pairs(2 * PAIRS))
-    first, second = (some_pairs(server.people, start, PAIRS) for start in (0, PAIRS))
+    first, second = (some(server.people, start, 2 * PAIRS) for start in (0, 2 * PAIRS))
     seconds = stage.of(SECONDS, SHORT_SECONDS)
     most = stage.timed("pairs", server, {"people": first, "in-flight": IN_FLIGHT}, seconds)
     rate = most.report["messages"] / most.seconds

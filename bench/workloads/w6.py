@@ -1,0 +1,54 @@
+"""W6: pairs as in W1, while few, many and very many messages wait for others who do not come. Tidings alone."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from bench import names as n
+from bench.backlog import FIRST, MAILBOXES, multiply
+from bench.figures import Figure
+from bench.servers import Server, pairs, some
+from bench.stage import Stage, say
+from bench.tidings_server import TidingsServer
+from bench.workloads.w1 import IN_FLIGHT, PAIRS
+from tidings.cli.benching import BenchFailed
+
+SIZES: Final = (1_000, 100_000, 10_000_000)
+SHORT_SIZES: Final = (1_000, 10_000)
+ROUNDS: Final = 2
+"""Of this workload itself: its folders are made once."""
+SECONDS: Final = 6.0
+
+
+def measure(server: Server, stage: Stage) -> Iterator[Figure]:
+    """See the head of the file."""
+    if not isinstance(server, TidingsServer):
+        raise BenchFailed("W6 knows the store of Tidings alone")
+    sizes = SHORT_SIZES if stage.short else SIZES
+    active = 2 * PAIRS * ROUNDS
+    server.start(pairs(active // 2 + MAILBOXES))
+    absent = some(server.people, active, 2 * MAILBOXES)
+    stage.whole("fill", server, {"people": absent, "messages": MAILBOXES * FIRST})
+    server.stop()
+    first = server.data
+    for size in sizes:
+        started = time.monotonic()
+        data = first.with_name(f"{first.name}-{size}")
+        shutil.copytree(first, data)
+        multiply(data, size)
+        say(f"    {size:,} messages wait after {time.monotonic() - started:.0f} s")
+    for number in range(ROUNDS):
+        # Others each time: a device that has written must know its last message when it writes again.
+        people = some(server.people, 2 * PAIRS * number, 2 * PAIRS)
+        for size in sizes:
+            server.data = first.with_name(f"{first.name}-{size}")
+            started = time.monotonic()
+            server.start_again()
+            yield Figure(n.START_WAITING.format(f"{size:,}"), time.monotonic() - started, "s")
+            options = {"people": people, "in-flight": IN_FLIGHT}
+            work = stage.timed("pairs", server, options, stage.of(SECONDS, 2))
+            messages = work.report["messages"]
+            yield Figure(n.WAITING.format(f"{size:,}"), work.cpu_us(messages), "us")
+            yield Figure(n.WAITING_RATE.format(f"{size:,}"), messages / work.seconds, "1/s")
+            server.stop()
