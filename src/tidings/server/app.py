@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 import uvicorn
-from litestar import Litestar
 
 from tidings import __version__
 from tidings.server.domain.permission import STRANGER_MESSAGES
@@ -20,19 +19,11 @@ from tidings.server.folder import Folder, FolderInUse
 from tidings.server.gateway.connection import Gateway
 from tidings.server.gateway.intake import Bounds, Intake
 from tidings.server.gateway.line import Peer
-from tidings.server.gateway.listening import Web, listen
+from tidings.server.gateway.listening import Asgi, Late, Web, listen
 from tidings.server.gateway.registry import Registry
 from tidings.server.gateway.upgrade import Doorway, Front, Upgrade
 from tidings.server.gateway.wheel import Wheel
-from tidings.server.http import accounts as account_routes
-from tidings.server.http import admin as admin_routes
-from tidings.server.http import devices as device_routes
-from tidings.server.http import health as health_routes
-from tidings.server.http import pages as page_routes
-from tidings.server.http.application import application
-from tidings.server.http.callers import Callers
 from tidings.server.http.headers import security_headers
-from tidings.server.http.pages import Pages
 from tidings.server.jobs.expiry import Expiry
 from tidings.server.jobs.periodic import Job, Jobs
 from tidings.server.jobs.seen import Seen
@@ -172,25 +163,7 @@ class Server:
             extra=extra_sockets,
             take=self.crew.take if self.crew else None,
         )
-        callers = Callers(
-            credentials,
-            self.rates,
-            cookie_name=settings.cookie_name,
-            secure=settings.secure,
-            admin_token=folder.admin_token,
-            is_own_origin=self.doorway.is_own_origin,
-            client_address=self.doorway.client_address,
-        )
-        self.application: Litestar = application(
-            callers,
-            [
-                account_routes.routes(callers, registration, self.invites, self.accounts, self.life, self.rates),
-                device_routes.routes(callers, self.devices, credentials),
-                admin_routes.routes(callers, self.accounts, self.keys, self.invites, self.devices),
-                health_routes.routes(self.metrics, folder.admin_token, lambda: self.is_ready, self._refresh),
-                *page_routes.routes(Pages(STATIC)),
-            ],
-        )
+        self.application = Late(partial(self._make_application, folder.admin_token, credentials, registration))
         self.jobs = Jobs(
             [
                 Job("expiry", 60.0, Expiry(self.mailboxes, self.registry, self.clock)),
@@ -216,6 +189,7 @@ class Server:
             await self.crew.start()
         self.wheel.start()
         self.jobs.start()
+        self.application.make()
 
     async def inspect(self) -> None:
         """Look through what a start does not wait for. Raises Corrupt."""
@@ -248,6 +222,7 @@ class Server:
             await self.crew.stop()
         await self.store.stop()
         await self.database.stop()
+        await asyncio.wait([self.application.made])
 
     def uvicorn_config(self) -> uvicorn.Config:
         """Return how uvicorn serves this server: its HTTP, our bounds, our sockets."""
@@ -270,6 +245,30 @@ class Server:
             ssl_certfile=settings.tls_cert,
             ssl_keyfile=settings.tls_key,
         )
+
+    def _make_application(self, token: str, credentials: Credentials, registration: Registration) -> Asgi:
+        # Half of what a start would import.
+        from tidings.server.http.site import Site  # noqa: PLC0415
+
+        return Site(
+            accounts=self.accounts,
+            keys=self.keys,
+            registration=registration,
+            invites=self.invites,
+            devices=self.devices,
+            life=self.life,
+            credentials=credentials,
+            rates=self.rates,
+            metrics=self.metrics,
+            refresh=self._refresh,
+            is_ready=lambda: self.is_ready,
+            is_own_origin=self.doorway.is_own_origin,
+            client_address=self.doorway.client_address,
+            cookie_name=self.settings.cookie_name,
+            secure=self.settings.secure,
+            admin_token=token,
+            static=STATIC,
+        ).application()
 
     def _gateway(self, server_id: str) -> Gateway:
         send = SendMessage(self.mailboxes, self.registry, self.metrics)
@@ -349,15 +348,16 @@ async def serve(settings: Settings, on_ready: Callable[[Settings, http.Invite | 
         folder.announce(settings.url)
         LOG.info("serving", extra={"port": settings.port, "version": __version__})
         web = Web(server.uvicorn_config(), server.leave)
+        beside: list[asyncio.Future[Any]] = [asyncio.create_task(server.inspect()), server.application.made]
+        for task in beside:
+            task.add_done_callback(web.end_if_failed)
         serving = asyncio.create_task(web.serve([listening]))
         listening.listen(BACKLOG)  # who is told where the server is may connect at once, and waits for uvicorn
         await asyncio.sleep(0)  # until it minds the signals: who is told that it runs may stop it at once
         on_ready(settings, invite)
-        inspecting = asyncio.create_task(server.inspect())
-        inspecting.add_done_callback(web.end_if_failed)
         await serving
         await server.stop()
-        await inspecting
+        await asyncio.gather(*beside)
     finally:
         listening.close()
         folder.close()

@@ -2,13 +2,37 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
 
 import uvicorn
 
 from tidings.server.gateway.intake import REQUEST_SECONDS
+
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application: scope, receive, send."""
+
+
+class Late:
+    """An ASGI application that is made in a thread while devices connect already; requests wait for it."""
+
+    def __init__(self, make: Callable[[], Asgi]) -> None:
+        self._make = make
+        self.made: asyncio.Future[Asgi]
+        """Done when it is there."""
+
+    def make(self) -> None:
+        """Begin to make it."""
+        self.made = asyncio.get_running_loop().run_in_executor(None, self._make)
+        self.made.add_done_callback(lambda _: gc.freeze())  # it lives as long as the server
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """See ASGI."""
+        application = self.made.result() if self.made.done() else await asyncio.shield(self.made)
+        await application(scope, receive, send)
 
 
 class Web(uvicorn.Server):
@@ -18,7 +42,7 @@ class Web(uvicorn.Server):
         super().__init__(config)
         self._leave = leave
 
-    def end_if_failed(self, task: asyncio.Task[None]) -> None:
+    def end_if_failed(self, task: "asyncio.Future[Any]") -> None:
         """Go down if a task has failed."""
         if not task.cancelled() and task.exception() is not None:
             self.should_exit = True

@@ -4,9 +4,10 @@ The server puts them on everything that leaves it: what Litestar answers, what u
 none, and what refuses an upgrade.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from litestar.types import HTTPScope, Message, Scope
+if TYPE_CHECKING:
+    from litestar.types import HTTPScope, Message, Scope
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
@@ -31,7 +32,7 @@ def security_headers(*, secure: bool) -> list[tuple[str, str]]:
     return [*HEADERS, STRICT_TRANSPORT] if secure else [*HEADERS]
 
 
-async def keep_out_of_caches(message: Message, scope: Scope | HTTPScope) -> None:
+async def keep_out_of_caches(message: "Message", scope: "Scope | HTTPScope") -> None:
     """See Litestar's before_send: what says nothing of caches is kept by none."""
     del scope
     if message["type"] == "http.response.start":
