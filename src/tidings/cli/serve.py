@@ -12,7 +12,6 @@ from typing import Final
 
 import uvloop
 
-from tidings.cli import qr
 from tidings.cli.__main__ import fail
 from tidings.server.app import Corrupt, FolderInUse, Settings, serve
 from tidings.wire import http
@@ -143,6 +142,8 @@ def announce(settings: Settings, invite: http.Invite | None) -> None:
         until = datetime.fromtimestamp(invite.expires / 1000, UTC).astimezone()
         print("Nobody is here yet. Open this link to come in as the admin, then invite others from there:\n")
         print(f"  {link}\n")
+        from tidings.cli import qr  # noqa: PLC0415 - what only the first start shows, others need not wait for
+
         qr.show(link)
         print(f"It works once, until {until:%d %B, %H:%M}.\n")
     sys.stdout.flush()
