@@ -20,6 +20,7 @@ from tidings.sdk import Client
 from tidings.server.domain.rates import RATES
 from tidings.server.services.credentials import COOKIE_MS, GRACE_MS, WINDOW_MS
 from tidings.server.services.keys import LOW
+from tidings.server.services.passwords import Passwords
 from tidings.server.services.registration import ENROLMENT_MS
 from tidings.wire import commands as c
 from tidings.wire import events as e
@@ -305,9 +306,18 @@ async def test_fault_13_leave_to_enrol_is_good_once_and_for_a_quarter_of_an_hour
 # 18: who is here
 
 
+@pytest.fixture
+async def dear_server(tmp_path: Path, clock: FakeClock) -> AsyncIterator[LocalInstance]:
+    """A server that hashes passwords as it should."""
+    replaced = {"clock": clock, "passwords": Passwords()}
+    async with local_server(tmp_path, settings={"address_rate": 100.0}, **replaced) as running:
+        yield running
+
+
 async def test_fault_18_a_wrong_password_and_an_unknown_name_answer_alike(
-    server: LocalInstance, clock: FakeClock
+    dear_server: LocalInstance, clock: FakeClock
 ) -> None:
+    server = dear_server
     await join(server, "ada", now=clock.now)
     answers: dict[str, list[httpx.Response]] = {"ada": [], "nobody": []}
     took: dict[str, list[float]] = {"ada": [], "nobody": []}

@@ -104,7 +104,8 @@ class LyingMailboxes:
         self.sent.append((address, send))
         refusal = self.refuses(address, send)
         if refusal is None:
-            return self.real.append(send, sender)
+            # Nobody is told of a place: devices read everything from here, where it can be changed.
+            return _then(self.real.append(send, sender), lambda appended: appended._replace(places=()))
         refused: Future[Appended] = asyncio.get_running_loop().create_future()
         refused.set_exception(Refusal(refusal))
         return refused

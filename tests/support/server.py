@@ -8,18 +8,22 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
+
+from argon2 import PasswordHasher
 
 from tidings.cli.local import LocalServer
 from tidings.sdk import Client
 from tidings.server.app import Server, Settings
 from tidings.server.folder import Folder
 from tidings.server.gateway.listening import Web, listen
+from tidings.server.services.passwords import Passwords
 
 START_SECONDS = 30.0
 PASSWORD = "correct horse battery"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def free_port() -> int:
@@ -48,7 +52,6 @@ class ServerProcess:
 
     async def begin(self) -> None:
         """Start it, on the same folder and port as before."""
-        self.output = ""
         self.output = ""
         command = [sys.executable, "-m", "tidings", "serve", "--data", str(self.data), "--port", str(self.port)]
         log = (self.data.parent / f"{self.data.name}.log").open("ab")
@@ -84,8 +87,10 @@ class ServerProcess:
 
     async def stop(self) -> int:
         """Ask it to stop, and wait; return the exit code."""
+        # asyncio's own terminate() takes the exit code of a process that has just ended away from who waits for it.
         if self.process.returncode is None:
-            self.process.terminate()
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
         async with asyncio.timeout(START_SECONDS):
             return await self.process.wait()
 
@@ -137,12 +142,15 @@ class LocalInstance:
 async def local_server(
     path: Path, *, settings: dict[str, Any] | None = None, **replaced: Any
 ) -> AsyncIterator[LocalInstance]:
-    """Run a server in the running loop. `replaced` goes to Server: a clock, something around a port, more sockets."""
+    """Run a server in the running loop. `replaced` goes to Server: a clock, something around a port, more sockets.
+
+    Its passwords are hashed in next to no time, since hundreds of tests register people and few are about passwords.
+    """
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]
     chosen = Settings(data=path / "server", port=port, **(settings or {}))
     folder = Folder(chosen.data)
-    server = Server(chosen, folder, **replaced)
+    server = Server(chosen, folder, **{"passwords": Passwords(CHEAP)} | replaced)
     await server.start()
     folder.announce(chosen.url)
     web = Web(server.uvicorn_config(), server.leave)

@@ -99,7 +99,8 @@ class SystemClock:
 class Server:
     """Everything that runs in one process. Made within the event loop that it runs on.
 
-    Tests replace the clock, stand between a port and who uses it (`around_...`), watch commits and add sockets.
+    Tests replace the clock and the hashing of passwords, stand between a port and who uses it (`around_...`), watch
+    commits and add sockets.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Server:
         folder: Folder,
         *,
         clock: Clock | None = None,
+        passwords: Passwords | None = None,
         around_mailboxes: Callable[[Mailboxes], Mailboxes] = lambda mailboxes: mailboxes,
         around_keys: Callable[[Keys], Keys] = lambda keys: keys,
         on_step: Step | None = None,
@@ -143,7 +145,8 @@ class Server:
             SqlSignIns(self.database), self.mailboxes, self.registry, self.clock, server_id=folder.server_id
         )
         registration = Registration(
-            *(self.accounts, self.keys, Passwords(), self.clock, self.rates, self.metrics), server_id=folder.server_id
+            *(self.accounts, self.keys, passwords or Passwords(), self.clock, self.rates, self.metrics),
+            server_id=folder.server_id,
         )
 
         self.wheel = Wheel(self.clock, on_turn=self.metrics.lag.observe)

@@ -3,6 +3,7 @@
 import base64
 import os
 import ssl
+from functools import cache
 from typing import Any, Final, Self, TypeVar
 from urllib.parse import urlsplit
 
@@ -23,13 +24,20 @@ class Unreachable(TidingsError):
     """The server does not answer."""
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Trust who is trusted everywhere. Reading all their certificates takes as long as many a request: once will do."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class Http:
     """Requests to one server. `verify` is how its certificate is checked."""
 
     def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:  # noqa: FBT001, FBT002 - httpx's own type
         self.url = url.rstrip("/")
+        checked = _trusted() if verify is True else verify
         try:
-            self._client = httpx.AsyncClient(base_url=self.url, timeout=SECONDS, verify=verify, trust_env=False)
+            self._client = httpx.AsyncClient(base_url=self.url, timeout=SECONDS, verify=checked, trust_env=False)
         except httpx.InvalidURL:
             raise Unreachable(f"{url} is no address") from None
 

@@ -10,10 +10,13 @@ AT_ONCE: Final = 2
 
 
 class Passwords:
-    """Hashes and checks passwords. A check takes the same time whether or not there is anything to check."""
+    """Hashes and checks passwords. A check takes the same time whether or not there is anything to check.
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    `hasher` is for tests that are about something else, and need no dear hashes.
+    """
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._nobody = ""
 
