@@ -170,6 +170,7 @@ async def test_fault_03_a_server_on_a_full_disk_goes_down_in_order_and_says_why_
         assert (ticked, len(refused)) == (0, 1)
         fill_up(small_disk)  # with the room of the reserve, too
         assert await server.stop() == 0
+    fill_up(small_disk)  # with the room of the log, if that could be put away
     ended = serve(small_disk)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == f"tidings: cannot use {small_disk}: No space left on device"

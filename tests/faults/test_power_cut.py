@@ -272,6 +272,7 @@ async def cut_power(folder: Path, seed: int, *, synchronous: str = "full", lies:
     answered = sum(seq is not None for _, _, seq in trial.past.sent.values())
     try:
         async with open_store("sqlite", folder / "after", trial.clock) as store:
+            store.versions.update(trial.store.versions)
             return Cut(await Aftermath(store, trial.past).look(), answered, disk.unsynced)
     except Corrupt as error:
         problem = DAMAGED if "is damaged, restore it from a backup" in str(error) else str(error)

@@ -15,9 +15,10 @@ import pytest
 from support.clock import FakeClock
 from support.stores import open_store
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
-from tidings.server.storage.sqlite.database import RESERVE_BYTES, Database, Step
+from tidings.server.storage.sqlite.database import Database, NoMemory, Step
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.server.storage.sqlite.opening import Corrupt
+from tidings.server.storage.sqlite.room import RESERVE_BYTES
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.events import Message
 from tidings.wire.ids import new_msg_id
@@ -62,14 +63,15 @@ class Gate:
             raise self._error
 
 
-class Notes:
+class Notes(NoMemory):
     """A database with one table."""
 
     def __init__(self, path: Path, on_step: Step | None = None) -> None:
         self.resets = 0
-        self.database = Database(path, SCHEMA, on_reset=self._reset, on_step=on_step)
+        self.database = Database(path, SCHEMA, on_step=on_step)
+        self.database.memory = self
 
-    def _reset(self) -> None:
+    def forget(self) -> None:
         self.resets += 1
 
     def adding(self, number: int, error: Exception | None = None) -> Callable[[], int]:

@@ -1,12 +1,12 @@
 """What the mailbox store remembers of its tables: accounts with their boxes, conversations, marks.
 
-Everything here mirrors the writing connection, uncommitted rows included, and is used within a transaction
-alone. When a transaction fails, `forget` drops it all.
+Everything here mirrors the writing connection and the journal, uncommitted changes included, and is used within a
+transaction alone, but for `waiting_above`. When a transaction fails, `forget` drops it all.
 """
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, cast
 
 import apsw
@@ -17,6 +17,7 @@ from tidings.server.domain.marks import Interval, Mark, needed_before
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.server.storage.sqlite.database import Database, Execute
+from tidings.server.storage.sqlite.journal import CARRIED, Journal, Letter
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import ConversationKind
@@ -24,6 +25,22 @@ from tidings.wire.ids import SAFE_INTEGER, Address, conversation_id
 
 MOST_HEADS: Final = 100_000
 """Conversations in memory; beyond that everything is forgotten, and read again as it is needed."""
+
+
+class Shelf:
+    """What a mailbox holds, as far as it is in memory."""
+
+    __slots__ = ("given_up", "known", "letters", "rest")
+
+    def __init__(self, rest: int, given_up: int, known: bytes) -> None:
+        self.letters: dict[int, Letter] = {}
+        """Letters that are in the journal alone, by position, rising."""
+        self.rest = rest
+        """A position above which no entry lies in a table."""
+        self.given_up = given_up
+        """The highest position that was given out and swept."""
+        self.known = known
+        """No message of this device with a higher msg_id was ever accepted."""
 
 
 class Book:
@@ -39,6 +56,16 @@ class Book:
         self._boxes: dict[BoxId, Box] = {}
         self._heads: dict[str, Head] = {}
         self._head_names: dict[int, str] = {}
+        self.shelves: dict[BoxId, Shelf] = {}
+        self.journal = Journal(database, self._acked)
+        self._resting: dict[BoxId, dict[int, Letter]] = {}
+        """Letters that the transaction under way has put into tables, where nobody sees them yet."""
+        self._durable = 0
+        """The last letter that was there at the last commit."""
+        self._told: dict[tuple[int, BoxId], tuple[list[Notice], Notice]] = {}
+        self._newest = b""
+        self.stale = True
+        """The journal holds what memory does not."""
 
     @property
     def db(self) -> apsw.Connection:
@@ -58,13 +85,82 @@ class Book:
             self._boxes,
             self._heads,
             self._head_names,
+            self.shelves,
+            self._resting,
+            self._told,
         ):
             cast("dict[Any, Any]", memory).clear()
+        self.journal.forget()
+        self.stale = True
+
+    def begin(self) -> None:
+        """See Memory."""
+        if self.stale:
+            self.journal.recall()
+            self._newest = self.row("select max(msg_id) from record")[0] or b""
+
+    def write_down(self) -> None:
+        """See Memory."""
+        self._rest(self.journal.note())
+
+    def committed(self) -> None:
+        """See Memory."""
+        self.stale = False
+        self._durable = self.journal.next_letter - 1
+        if self._told:
+            self._told.clear()
+        if self._resting:
+            self._resting.clear()
+
+    def settle(self) -> None:
+        """See Memory. To be called before a table that the journal writes is read for more than one row, or written."""
+        self._rest(self.journal.settle())
+
+    def settle_marks(self) -> None:
+        """Bring the table of marks up to date; letters that are about to be acked may stay in memory."""
+        self._rest(self.journal.settle(CARRIED))
+
+    def _rest(self, letters: Sequence[Letter]) -> None:
+        """Note that letters lie in tables."""
+        for letter in letters:
+            for number, pos in letter.places:
+                shelf = self.shelves.get(number)
+                if shelf is not None and shelf.letters.pop(pos, None) is not None:
+                    shelf.rest = max(shelf.rest, pos)
+                    self._resting.setdefault(number, {})[pos] = letter
+
+    def _acked(self, number: BoxId) -> int | None:
+        box = self._boxes.get(number)
+        return None if box is None else box.acked
 
     def trim(self) -> None:
         """Keep memory bounded. Called when no state is held by anybody: at the start of a job."""
         if len(self._heads) > MOST_HEADS:
+            self.write_down()
             self.forget()
+            self.begin()
+
+    def waiting_above(self, number: BoxId, after: int, *, within: bool) -> Iterator[tuple[int, Letter]]:
+        """Yield the letters above a position that are not seen in the tables, by position, rising.
+
+        `within` a transaction these are all; whoever reads beside it is shown what is durable.
+        """
+        last = self.journal.next_letter if within else self._durable
+        resting, shelf = self._resting.get(number), self.shelves.get(number)
+        for letters in (resting, shelf and shelf.letters):
+            if letters:
+                for pos, letter in letters.items():
+                    if pos > after and letter.id <= last:
+                        yield pos, letter
+
+    def reading(self, number: BoxId) -> tuple[int, int] | None:
+        """Return the position that a mailbox has got to, and that of its last entry in a table, if they are known."""
+        box, shelf = self._boxes.get(number), self.shelves.get(number)
+        return None if box is None or shelf is None else (max(box.acked, shelf.given_up), shelf.rest)
+
+    def names(self, conversation: int, owner: int) -> tuple[str, str]:
+        """Return the names of a conversation and of a member that wrote there lately."""
+        return self._head_names[conversation], self._owner_names[owner]
 
     def row(self, query: str, values: Sequence[Any] = ()) -> Any:
         """Return the first row of a query, or None."""
@@ -116,6 +212,7 @@ class Book:
         box = Box(self.db.last_insert_rowid(), owner, Address(owner.name, device), mailbox_id, key)
         box.seen = now
         owner.boxes[device] = self._boxes[box.id] = box
+        self.shelves[box.id] = Shelf(0, 0, self._newest)
         return box
 
     def close_box(self, box: Box) -> list[Notice]:
@@ -123,13 +220,14 @@ class Book:
 
         What no other mailbox of the account holds either is never delivered: it has expired. Returns who is told.
         """
+        self.settle()
         changed = self._give_up(box)
         for kind, ref in self.rows("select kind, ref from entry where box = ?", (box.id,)):
             self.release(kind, ref)
         for table in ("entry", "failed", "tail"):
             self.execute(f"delete from {table} where box = ?", (box.id,))  # noqa: S608 - names of ours
         self.execute("delete from box where id = ?", (box.id,))
-        del box.account.boxes[box.address.device], self._boxes[box.id]
+        del box.account.boxes[box.address.device], self._boxes[box.id], self.shelves[box.id]
         return [self.changed_mark(head, box.account) for head in changed]
 
     def _give_up(self, box: Box) -> list[Head]:
@@ -179,8 +277,9 @@ class Book:
         for number, device, mailbox_id, key, acked, top, seen, suspended in self.rows(query, (owner.id,)):
             box = Box(number, owner, Address(name, device), mailbox_id, key)
             box.acked, box.seen, box.suspended = acked, seen, bool(suspended)
-            last = self.row("select max(pos) from entry where box = ?", (number,))[0]
-            box.pos = max(acked, top, last or 0)
+            last = self.row("select max(pos) from entry where box = ?", (number,))[0] or 0
+            box.pos = max(acked, top, last)
+            self.shelves[number] = Shelf(last, top, self._newest)
             box.stored = self.row("select count(*) from entry where box = ? and kind = ?", (number, LETTER))[0]
             owner.boxes[device] = self._boxes[number] = box
         self._owners[name] = owner
@@ -253,6 +352,7 @@ class Book:
 
     def drop_member(self, head: Head, owner: Owner) -> None:
         """Let an account be no member of a conversation any more."""
+        self.settle()
         head.drop(owner)
         for table in ("member", "mark"):
             self.execute(f"delete from {table} where conversation = ? and owner = ?", (head.id, owner.id))  # noqa: S608 - names of ours
@@ -273,15 +373,9 @@ class Book:
 
     def save_head(self, head: Head) -> None:
         """Write a conversation's place."""
-        self.execute(
-            "update conversation set epoch = ?, seq = ?, last_sender = ?, run_start = ? where id = ?",
-            (head.epoch, head.seq, head.last_sender, head.run_start, head.id),
-        )
-        spoke = head.speakers.get(head.last_sender)
-        if spoke is not None:
-            self.execute(
-                "update member set spoke = ? where owner = ? and conversation = ?", (spoke, head.last_sender, head.id)
-            )
+        self.journal.now.heads[head.id] = head
+        if head.speakers:
+            self.journal.now.speakers[head.last_sender, head.id] = head.speakers.get(head.last_sender, 0)
 
     def tail(self, head: Head, box: Box) -> bytes | None:
         """Return the last accepted message of a device in a conversation."""
@@ -293,11 +387,7 @@ class Book:
 
     def save_tail(self, head: Head, box: Box, msg_id: bytes) -> None:
         """Write the last accepted message of a device."""
-        head.tails[box.id] = msg_id
-        self.execute(
-            "insert into tail values (?, ?, ?) on conflict do update set msg_id = excluded.msg_id",
-            (head.id, box.id, msg_id),
-        )
+        head.tails[box.id] = self.journal.now.tails[head.id, box.id] = msg_id
 
     def _load_head(self, name: str) -> Head | None:
         query = "select id, kind, epoch, seq, last_sender, run_start from conversation where name = ?"
@@ -342,22 +432,26 @@ class Book:
         """Stamp and write a mark that changed, and return who is to be told."""
         mark = self.mark(head, owner)
         if not self._stamp:
+            self.settle()
             self._stamp = self.row("select max(changed) from mark")[0] or 0
         self._stamp = mark.changed = max(self._stamp, self._clock.now())
-        self.execute(
-            "update mark set delivered = ?, read = ?, above = ?, expired = ?, changed = ?"
-            " where conversation = ? and owner = ?",
-            (
-                mark.delivered,
-                mark.read,
-                json.dumps(mark.above) if mark.above else None,
-                json.dumps(mark.expired) if mark.expired else None,
-                mark.changed,
-                head.id,
-                owner.id,
-            ),
-        )
+        if owner.id in head.members:
+            self.journal.now.marks[head.id, owner.id] = mark
         return Notice(announce.marks_event(head, owner, mark), announce.told_of_mark(head, owner.id, mark, but))
+
+    def tell(self, notices: list[Notice], head: Head, box: Box) -> None:
+        """Add to the notices of a device how far its account has got in a conversation.
+
+        Of all that one transaction tells of it, the last is enough, and takes the place of those before.
+        """
+        notice = self.changed_mark(head, box.account, box)
+        earlier = self._told.get((head.id, box.id))
+        if earlier is not None:
+            earlier[0].remove(earlier[1])
+            told = set(notice.to)
+            notice = notice._replace(to=[*notice.to, *(to for to in earlier[1].to if to not in told)])
+        notices.append(notice)
+        self._told[head.id, box.id] = notices, notice
 
 
 def _intervals(text: str | None) -> tuple[Interval, ...]:

@@ -7,49 +7,75 @@ thread: docs/adr/0002.)
 
 import asyncio
 import contextlib
-import errno
 import logging
-import os
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 import apsw
 
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
 from tidings.server.storage.sqlite.opening import Corrupt, check, open_file
+from tidings.server.storage.sqlite.room import Reserve
+from tidings.server.storage.sqlite.worker import Worker
 from tidings.wire.errors import Refusal
 
 T = TypeVar("T")
 Step = Callable[[str], None]
 Execute = Callable[[str, Sequence[Any]], apsw.Cursor]
+ExecuteMany = Callable[[str, Sequence[Sequence[Any]]], apsw.Cursor]
 
 LOG = logging.getLogger("tidings.storage")
 LOG_PAGES: Final = 4000
 """Pages of 4 KiB in the log above which a commit copies it into the file."""
 CACHE_KIB: Final = 8_192
 """The writing connection's cache; pages beyond it are a copy away, in the system's."""
-RESERVE_BYTES: Final = 24 * 1024 * 1024
-"""Kept aside, and given up when the disk is full, so that acks can still be written: the whole log fits into it."""
 RETRY_SECONDS: Final = 1.0
 
 
 class Job(NamedTuple):
     """Work for the writing connection, and who waits for it."""
 
-    work: Callable[[], Any]
+    work: Callable[..., Any]
+    values: tuple[Any, ...]
     future: "Future[Any]"
     grows: bool
+
+
+class Memory(Protocol):
+    """What is remembered of the database: it is told what becomes of transactions. All but `forget` may use it."""
+
+    def forget(self) -> None:
+        """Drop everything: what was done in a transaction did not come to be."""
+
+    def begin(self) -> None:
+        """Take up a transaction that has begun."""
+
+    def write_down(self) -> None:
+        """Write what the transaction has changed in memory alone: it is about to end."""
+
+    def committed(self) -> None:
+        """Note that the transaction is durable."""
+
+    def settle(self) -> None:
+        """Bring the tables up to date, within a transaction: the log is about to be cut, or the file closed."""
+
+
+class NoMemory:
+    """Nothing is remembered."""
+
+    def forget(self) -> None:
+        """See Memory."""
+
+    begin = write_down = committed = settle = forget
 
 
 class Database:
     """A writer with group commit, a reader, and what happens when the disk fails.
 
-    `on_reset` is called when something that was done in a transaction did not come to be: whatever was
-    remembered of it must be forgotten. `on_step` is told each step of a commit (fault tests kill there).
-    With `vfs`, which knows no shared memory, reads share the writing connection.
+    `on_step` is told each step of a commit (fault tests kill there). With `vfs`, which knows no shared memory,
+    reads share the writing connection.
     """
 
     def __init__(
@@ -57,19 +83,20 @@ class Database:
         path: Path,
         schema: Sequence[str],
         *,
-        on_reset: Callable[[], None],
         on_step: Step | None = None,
         vfs: str | None = None,
     ) -> None:
         self._path = path
         self._schema = schema
-        self._on_reset = on_reset
+        self.memory: Memory = NoMemory()
         self._step = on_step or (lambda _: None)
         self._vfs = vfs
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._thread = Worker("commit")
+        self._reserve = Reserve(path)
         self._loop: AbstractEventLoop
         self.writer: apsw.Connection
         self.execute: Execute
+        self.execute_many: ExecuteMany
         self.reader: apsw.Connection
         self._waiting: list[Job] = []
         self._busy = False
@@ -85,27 +112,28 @@ class Database:
     async def start(self) -> None:
         """Open the file, or make it. Raises Corrupt."""
         self._loop = asyncio.get_running_loop()
-        await self._loop.run_in_executor(self._thread, check, self._path, self._vfs)
+        self._thread.start(self._loop)
+        await self._thread.run(lambda: check(self._path, self._vfs))
         try:
             self._connect()
         except apsw.Error as error:
             raise Corrupt(f"{self._path.name} cannot be opened: {error}") from None
         self.ready = True
-        if not self._make_reserve():
+        if not self._reserve.make():
             self._run_out()
 
     async def stop(self) -> None:
         """Finish what was begun, and close."""
         with contextlib.suppress(StoreUnavailable, StoreFailed):
-            await self.write(lambda: None, grows=False)
+            await self.write(self.memory.settle, grows=False)
         self.ready = False
         self._stopped = True
         self._end_reading()
-        await self._loop.run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown()
+        await self._thread.run(self._disconnect)
+        self._thread.stop()
 
-    def write(self, work: Callable[[], T], *, grows: bool = True) -> "Future[T]":
-        """Run `work` in the next transaction; the Future is done when it is durable.
+    def write(self, work: Callable[..., T], *values: Any, grows: bool = True) -> "Future[T]":
+        """Run `work(*values)` in the next transaction; the Future is done when it is durable.
 
         `work` uses `writer` and decides before it writes: when it raises Refusal it has changed nothing.
         Work that does not make the database grow is done even while the disk is full.
@@ -114,24 +142,21 @@ class Database:
         if not self.ready:
             future.set_exception(StoreUnavailable())
             return future
-        self._waiting.append(Job(work, future, grows))
-        self._plan()
+        self._waiting.append(Job(work, values, future, grows))
+        if not (self._busy or self._planned):
+            self._plan()
         return future
 
-    def read(self, work: Callable[[], T]) -> "Future[T]":
-        """Run `work`, which uses `reader`, on committed data."""
+    def read(self, work: Callable[..., T], *values: Any) -> "Future[T]":
+        """Run `work(*values)`, which uses `snapshot`, on committed data."""
         if self._vfs is not None and self.ready:
-            return self.write(work, grows=False)
+            return self.write(work, *values, grows=False)
         future: Future[T] = self._loop.create_future()
         if not self.ready:
             future.set_exception(StoreUnavailable())
             return future
         try:
-            if not self._reading:
-                self._reading = True
-                self._loop.call_soon(self._end_reading)
-                self.reader.execute("begin")
-            future.set_result(work())
+            future.set_result(work(*values))
         except Refusal as refusal:
             future.set_exception(refusal)
         except apsw.Error as error:
@@ -144,14 +169,37 @@ class Database:
 
         Does nothing while the store is in use; call it again.
         """
+        future: Future[None] = self._loop.create_future()
         if self._busy or self._waiting or not self.ready:
-            future: Future[None] = self._loop.create_future()
             future.set_result(None)
             return future
+        self.write(self.memory.settle, grows=False).add_done_callback(lambda _: self._cut(future))
+        return future
+
+    def _cut(self, future: "Future[None]") -> None:
+        if self._busy or self._waiting or not self.ready:
+            future.set_result(None)
+            return
         self._busy = True
-        task = self._loop.run_in_executor(self._thread, self._truncate_log)
-        task.add_done_callback(self._checkpointed)
-        return task
+
+        def cut(error: BaseException | None) -> None:
+            self._checkpointed(error)
+            future.set_result(None)
+
+        self._thread.do(self._truncate_log, cut)
+
+    def snapshot(self) -> apsw.Connection:
+        """Return the connection that sees what is committed. All reads of one turn of the loop see the same."""
+        if not self._reading and self._vfs is None:
+            self._reading = True
+            self._loop.call_soon(self._end_reading)
+            self.reader.execute("begin")
+        return self.reader
+
+    @property
+    def shared(self) -> bool:
+        """Whether reads share the writing connection."""
+        return self._vfs is not None
 
     @property
     def log_size(self) -> int:
@@ -195,18 +243,21 @@ class Database:
             else:
                 self._committed(outcomes)
             return
-        done = self._loop.run_in_executor(self._thread, self._commit)
-        done.add_done_callback(lambda result: self._after_commit(jobs, outcomes, result.exception()))
+        self._thread.do(self._commit, lambda error: self._after_commit(jobs, outcomes, error))
 
     def _do(self, jobs: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
         try:
-            return [self._attempt(job) for job in jobs]
+            self.memory.begin()
+            outcomes = [self._attempt(job) for job in jobs]
+            self.memory.write_down()
         except apsw.FullError:
             raise
         except Exception:
             LOG.exception("a job failed; its batch is done again, job by job")
+        else:
+            return outcomes
         self.writer.execute("rollback")
-        self._on_reset()
+        self.memory.forget()
         self.writer.execute("begin immediate")
         return [self._attempt_alone(job) for job in jobs]
 
@@ -214,19 +265,21 @@ class Database:
         if job.grows and self._full:
             return job, None, StoreUnavailable()
         try:
-            return job, job.work(), None
+            return job, job.work(*job.values), None
         except Refusal as refusal:
             return job, None, refusal
 
     def _attempt_alone(self, job: Job) -> tuple[Job, Any, Exception | None]:
         self.writer.execute("savepoint job")
         try:
+            self.memory.begin()
             outcome = self._attempt(job)
+            self.memory.write_down()
         except apsw.FullError:
             raise
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
             self.writer.execute("rollback to job")
-            self._on_reset()
+            self.memory.forget()
             outcome = job, None, StoreUnavailable(str(error))
         self.writer.execute("release job")
         return outcome
@@ -247,6 +300,7 @@ class Database:
 
     def _committed(self, outcomes: list[tuple[Job, Any, Exception | None]]) -> None:
         self._end_reading()  # whoever is told of this commit reads what is in it
+        self.memory.committed()
         self._busy = self._again = False
         self.batches += 1
         self.jobs += len(outcomes)
@@ -264,7 +318,7 @@ class Database:
         """Nothing of a batch may have happened, or all of it: say so, and begin anew from the disk."""
         LOG.error("commit failed", extra={"reason": type(error).__name__})
         self._end_reading()
-        self._on_reset()
+        self.memory.forget()
         if isinstance(error, apsw.FullError):
             self._make_room(jobs)
             return
@@ -289,17 +343,13 @@ class Database:
             self._waiting = jobs
         self._again = not self._again
         # The log goes into the file, with the help of the reserve if need be, and is cut: acks can use its place.
-        task = self._loop.run_in_executor(self._thread, self._truncate_log)
-        task.add_done_callback(self._checkpointed)
+        self._thread.do(self._truncate_log, self._checkpointed)
 
     def _recover(self) -> None:
-        if self._stopped:
-            return
-        task = self._loop.run_in_executor(self._thread, self._reopen)
-        task.add_done_callback(self._recovered)
+        if not self._stopped:
+            self._thread.do(self._reopen, self._recovered)
 
-    def _recovered(self, result: "Future[None]") -> None:
-        error = result.exception()
+    def _recovered(self, error: BaseException | None) -> None:
         if isinstance(error, apsw.FullError):
             self._run_out()
         if error is not None:
@@ -321,15 +371,13 @@ class Database:
         if not self._full:
             LOG.error("the disk is full: reads and acks go on, nothing new is taken")
             self._full = True
-            with contextlib.suppress(OSError):
-                self._reserve.unlink()
+            self._reserve.give_up()
             self._loop.call_later(RETRY_SECONDS, self._look_for_room)
 
     def _look_for_room(self) -> None:
         if self._stopped:
             return
-        disk = os.statvfs(self._path.parent)
-        if disk.f_bavail * disk.f_frsize < 2 * RESERVE_BYTES or not self._make_reserve():
+        if not self._reserve.has_room() or not self._reserve.make():
             self._loop.call_later(RETRY_SECONDS, self._look_for_room)
             return
         self._full = False
@@ -340,29 +388,13 @@ class Database:
         """Whether the disk has no room: nothing new is taken, but reads and acks go on."""
         return self._full
 
-    @property
-    def _reserve(self) -> Path:
-        return self._path.with_name(self._path.name + "-reserve")
-
-    def _make_reserve(self) -> bool:
-        """Return whether the disk had room for the reserve, or is one where room cannot be set aside."""
-        if self._reserve.exists() and self._reserve.stat().st_size == RESERVE_BYTES:
-            return True
-        try:
-            with self._reserve.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
-        except OSError as error:
-            self._reserve.unlink(missing_ok=True)
-            return error.errno not in (errno.ENOSPC, errno.EDQUOT)
-        return True
-
     def _truncate_log(self) -> None:
         self.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
-    def _checkpointed(self, result: "Future[None]") -> None:
+    def _checkpointed(self, error: BaseException | None) -> None:
         self._busy = False
-        if result.exception() is not None:
-            LOG.error("checkpoint failed", extra={"reason": type(result.exception()).__name__})
+        if error is not None:
+            LOG.error("checkpoint failed", extra={"reason": type(error).__name__})
         if self._waiting:
             self._plan()
 
@@ -375,7 +407,8 @@ class Database:
         if settings != {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}:
             raise Corrupt(f"{self._path.name} is in the hands of an SQLite that does not keep its promises: {settings}")
         self._migrate()
-        self.execute = self.writer.cursor().execute  # one cursor for all: a new one costs as much as a small statement
+        cursor = self.writer.cursor()  # one cursor for all: a new one costs as much as a small statement
+        self.execute, self.execute_many = cursor.execute, cursor.executemany
         self.reader = open_file(self._path, None) if self._vfs is None else self.writer
 
     def _disconnect(self) -> None:

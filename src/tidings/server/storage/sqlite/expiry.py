@@ -16,6 +16,7 @@ OLD_SHARES = "select e.box, e.pos, e.ref from share s join entry e on e.kind = 1
 
 def sweep(book: Book, now: int, keep: int) -> Expired:
     """Delete what is older than `keep` milliseconds at `now`. Runs within a transaction."""
+    book.settle()
     changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
     envelopes = _letters(book, now - keep, changed) + _failed(book, now - keep, changed)
     shares = _shares(book, now - keep - retention.SHARES_LONGER)
@@ -74,6 +75,7 @@ def _drop(book: Book, box: Box, pos: int) -> None:
     book.execute("delete from entry where box = ? and pos = ?", (box.id, pos))
     if pos == box.pos:
         book.execute("update box set top = ? where id = ?", (pos, box.id))
+        book.shelves[box.id].given_up = pos
 
 
 def _suspend(book: Book, before: int) -> int:

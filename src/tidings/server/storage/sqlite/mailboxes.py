@@ -2,19 +2,24 @@
 
 import hashlib
 from asyncio import Future
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from tidings.server.domain import admission, announce, membership
 from tidings.server.domain.heads import NONE, Box, Head
 from tidings.server.domain.marks import needed_before
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, Notice, Page
-from tidings.server.storage.sqlite.book import Book
+from tidings.server.storage.sqlite.book import Book, Shelf
 from tidings.server.storage.sqlite.database import Database, Step
 from tidings.server.storage.sqlite.expiry import sweep
+from tidings.server.storage.sqlite.journal import Letter
 from tidings.server.storage.sqlite.schema import GAP, LETTER, SCHEMA, SHARE
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
 from tidings.wire.errors import KeyReused, NotAllowed, Refusal
@@ -64,8 +69,8 @@ class SqliteMailboxes:
         self._server_id = server_id
         self._retention = retention_ms
         self._box_limit = box_limit
-        self.database = Database(path, SCHEMA, on_reset=self._forget, on_step=on_step, vfs=vfs)
-        self.book = Book(self.database, clock, server_id)
+        self.database = Database(path, SCHEMA, on_step=on_step, vfs=vfs)
+        self.database.memory = self.book = Book(self.database, clock, server_id)
 
     async def start(self) -> None:
         """Open the store. Raises Corrupt."""
@@ -79,42 +84,41 @@ class SqliteMailboxes:
         self, account: str, version: int, devices: Mapping[str, bytes]
     ) -> "Future[tuple[Sequence[BoxId], Sequence[Notice]]]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._set_devices(account, version, devices))
+        return self.database.write(self._set_devices, account, version, devices)
 
     def find(self, device: Address) -> "Future[Mailbox | None]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._find(device), grows=False)
+        return self.database.write(self._find, device, grows=False)
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._append(send, sender))
+        return self.database.write(self._append, send, sender)
 
     def share(self, keys: ShareKeys, sender: BoxId) -> "Future[Sequence[BoxId]]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._share(keys, sender))
+        return self.database.write(self._share, keys, sender)
 
     def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
         """See Mailboxes."""
-        return self.database.read(lambda: self._read(box, after, count))
+        if self.book.stale or self.database.shared:
+            return self.database.write(self._read_now, box, after, count, grows=False)
+        return self.database.read(self._read, box, after, count)
 
     def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._ack(box, ack), grows=False)
+        return self.database.write(self._ack, box, ack, grows=False)
 
     def mark_read(self, box: BoxId, mark: MarkRead) -> "Future[Sequence[Notice]]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._mark_read(box, mark), grows=False)
+        return self.database.write(self._mark_read, box, mark, grows=False)
 
     def marks_since(self, box: BoxId, time: int) -> "Future[Sequence[Marks]]":
         """See Mailboxes."""
-        return self.database.write(lambda: self._marks_since(box, time), grows=False)
+        return self.database.write(self._marks_since, box, time, grows=False)
 
     def expire(self, now: int) -> "Future[Expired]":
         """See Mailboxes."""
-        return self.database.write(lambda: sweep(self.book, now, self._retention), grows=False)
-
-    def _forget(self) -> None:
-        self.book.forget()
+        return self.database.write(sweep, self.book, now, self._retention, grows=False)
 
     def _set_devices(
         self, account: str, version: int, devices: Mapping[str, bytes]
@@ -147,7 +151,7 @@ class SqliteMailboxes:
         now = self._clock.now()
         if box.suspended or box.seen < now - SEEN_EVERY:
             box.suspended, box.seen = False, now
-            self.book.execute("update box set seen = ?, suspended = 0 where id = ?", (now, box.id))
+            self.book.journal.now.boxes[box.id] = box
         return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
 
     def _append(self, send: Send, sender: BoxId) -> Appended:
@@ -160,7 +164,8 @@ class SqliteMailboxes:
         box = book.box(sender)
         now = self._clock.now()
         digest = hashlib.sha256(send.ciphertext).digest()
-        known = self._earlier(send.msg_id, sender, digest)
+        shelf = book.shelves[sender]
+        known = self._earlier(send.msg_id, sender, digest) if send.msg_id <= shelf.known else None
         if known is not None:
             return known
         admission.check_age(send.msg_id, now, self._retention)
@@ -175,15 +180,17 @@ class SqliteMailboxes:
         seq = head.advance(box.account.id)
         book.save_head(head)
         book.save_tail(head, box, send.msg_id)
-        book.execute("insert into record values (?, ?, ?, ?, ?, ?)", (send.msg_id, sender, head.id, seq, now, digest))
+        shelf.known = max(shelf.known, send.msg_id)
+        book.journal.add_record((send.msg_id, sender, head.id, seq, now, digest))
         if send.shares:
             self._put_shares(
                 send.shares, [admission.box_of(head, share.account, share.device) for share in send.shares], box
             )
+        places = [(target.id, target.pos + 1) for target in reached]
         if reached:
-            book.execute(
-                "insert into letter values (null, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
+            letter = Letter(
+                *(
+                    book.journal.next_letter,
                     head.id,
                     box.account.id,
                     box.address.device,
@@ -191,14 +198,14 @@ class SqliteMailboxes:
                     seq,
                     now,
                     *before,
-                    len(reached),
-                    send.ciphertext,
                 ),
+                *(places, len(places), send.ciphertext),
             )
-            letter = book.db.last_insert_rowid()
+            book.journal.add_letter(letter)
             for target in reached:
-                self._put(target, LETTER, letter)
                 target.stored += 1
+                target.pos = pos = target.pos + 1
+                book.shelves[target.id].letters[pos] = letter
         for target in full:
             if head.id not in target.gaps:
                 target.gaps |= {head.id}
@@ -207,9 +214,11 @@ class SqliteMailboxes:
             lower = needed_before(seq, member.owner.id, *before)
             if book.mark(head, member.owner).expire(lower, seq):
                 notices.append(book.changed_mark(head, member.owner))
-        boxes = [target.id for target in (*reached, *full)]
+        boxes = [target.id for target in reached]
+        if full:
+            boxes += [target.id for target in full]
         message = Message(0, seq, head.name, box.account.name, box.address.device, send.msg_id, now, send.ciphertext)
-        return Appended(seq, now, boxes, notices, message, [(target.id, target.pos) for target in reached])
+        return Appended(seq, now, boxes, notices, message, places)
 
     def earlier(self, send: Send, sender: BoxId) -> Appended | None:
         """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
@@ -219,8 +228,10 @@ class SqliteMailboxes:
         return known
 
     def _earlier(self, msg_id: bytes, sender: BoxId, digest: bytes) -> Appended | None:
-        query = "select seq, time, digest from record where msg_id = ? and box = ?"
-        record = self.book.row(query, (msg_id, sender))
+        record = self.book.journal.known.get((sender, msg_id))
+        if record is None:
+            query = "select seq, time, digest from record where msg_id = ? and box = ?"
+            record = self.book.row(query, (msg_id, sender))
         if record is None:
             return None
         if record[2] != digest:
@@ -242,6 +253,7 @@ class SqliteMailboxes:
 
     def _put(self, target: Box, kind: int, ref: int, seq: int | None = None) -> None:
         target.pos += 1
+        self.book.shelves[target.id].rest = target.pos
         self.book.execute("insert into entry values (?, ?, ?, ?, ?)", (target.id, target.pos, kind, ref, seq))
 
     def _share(self, keys: ShareKeys, sender: BoxId) -> list[BoxId]:
@@ -265,54 +277,104 @@ class SqliteMailboxes:
             self._put(target, SHARE, row)
 
     def _read(self, box: BoxId, after: int, count: int) -> Page:
-        reader = self.database.reader
-        state: Any = reader.execute("select max(acked, top) from box where id = ?", (box,)).fetchone()
+        got, rest = self.book.reading(box) or (None, None)
+        if got is None or (rest or 0) > after:
+            return self._read_tables(self.database.snapshot(), box, after, count, within=False)
+        return _page(self._letters(box, after, within=False), count, got)
+
+    def _read_now(self, box: BoxId, after: int, count: int) -> Page:
+        """Read within a transaction."""
+        return self._read_tables(self.database.writer, box, after, count, within=True)
+
+    def _read_tables(self, connection: apsw.Connection, box: BoxId, after: int, count: int, *, within: bool) -> Page:
+        found = self.book.reading(box)
+        state: Any = found or connection.execute("select max(acked, top) from box where id = ?", (box,)).fetchone()
         if state is None:
             raise Refusal(NotAllowed())
-        entries: list[Stored] = []
-        size = 0
-        for row in reader.execute(ENTRIES, (box, after, count + 1)):  # read no further than a page is long
-            if len(entries) == count or size >= PAGE_BYTES:
-                return Page(entries, entries[-1].pos, more=True)
-            entries.append(entry := _entry(row))
-            size += 0 if isinstance(entry, Gap) else len(entry.ciphertext)
-        return Page(entries, max(state[0], entries[-1].pos if entries else 0), more=False)
+        lying = ((row[0], _entry(row)) for row in connection.execute(ENTRIES, (box, after, count + 1)))
+        fresh = self._letters(box, after, within=within)
+        return _page(merge(lying, fresh, key=itemgetter(0)), count, state[0])
+
+    def _letters(self, box: BoxId, after: int, *, within: bool) -> Iterator[tuple[int, Message]]:
+        for pos, letter in self.book.waiting_above(box, after, within=within):
+            yield pos, self._message(pos, letter)
+
+    def _message(self, pos: int, letter: Letter) -> Message:
+        conversation, sender = self.book.names(letter.conversation, letter.owner)
+        return Message(
+            *(pos, letter.seq, conversation, sender, letter.device, letter.msg_id, letter.time, letter.ciphertext)
+        )
 
     def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
         book = self.book
-        state = book.box(box)
+        state, shelf = book.box(box), book.shelves[box]
         changed: dict[int, Head] = {}
-
-        def deliver(conversation: int, lower: int, seq: int) -> None:
-            head = book.head_by_id(conversation)
-            if book.mark(head, state.account).deliver(lower, seq):
-                changed[conversation] = head
-
-        for pos, kind, ref, conversation, owner, seq, time, *before in book.rows(ACKED, (box, ack.pos)):
-            book.release(kind, ref)
-            if kind != LETTER:
-                continue
-            state.stored -= 1
-            if owner == state.account.id:
-                continue
-            lower = needed_before(seq, state.account.id, *before)
-            if pos in ack.failed:
-                row = (box, pos, conversation, lower, seq, time)
-                book.execute("insert or ignore into failed values (?, ?, ?, ?, ?, ?)", row)
-            else:
-                deliver(conversation, lower, seq)
+        if state.acked < shelf.rest:
+            self._ack_tables(state, ack, changed)
+        if shelf.letters:
+            self._ack_letters(state, shelf, ack, changed)
         for pos in ack.recovered:
             query = "delete from failed where box = ? and pos = ? returning conversation, lower, seq"
             for conversation, lower, seq in book.rows(query, (box, pos)):
-                deliver(conversation, lower, seq)
+                self._deliver(state, conversation, lower, seq, changed)
         acked = min(ack.pos, state.pos)
         if acked > state.acked:
             state.acked, state.seen = acked, self._clock.now()
-            book.execute("delete from entry where box = ? and pos <= ?", (box, acked))
-            book.execute("update box set acked = ?, seen = ? where id = ?", (acked, state.seen, box))
-        if state.stored < self._box_limit:
+            book.journal.now.boxes[box] = state
+        if state.gaps and state.stored < self._box_limit:
             state.gaps = NONE
-        return [book.changed_mark(head, state.account, state) for head in changed.values()]
+        if not changed:
+            return []
+        notices: list[Notice] = []
+        for head in changed.values():
+            book.tell(notices, head, state)
+        return notices
+
+    def _ack_tables(self, state: Box, ack: Ack, changed: dict[int, Head]) -> None:
+        """Ack what lies in tables."""
+        book = self.book
+        rows = book.rows(ACKED, (state.id, ack.pos))
+        for pos, kind, ref, conversation, owner, seq, time, *before in rows:
+            book.release(kind, ref)
+            if kind == LETTER:
+                state.stored -= 1
+                self._take(state, ack, pos, (conversation, owner, seq, time, *before), changed)
+        if rows:
+            book.execute("delete from entry where box = ? and pos <= ?", (state.id, ack.pos))
+
+    def _ack_letters(self, state: Box, shelf: Shelf, ack: Ack, changed: dict[int, Head]) -> None:
+        """Ack letters that are in memory."""
+        taken: list[int] = []
+        for pos, letter in shelf.letters.items():
+            if pos > ack.pos:
+                break
+            taken.append(pos)
+            letter.pending -= 1
+            about = (letter.conversation, letter.owner, letter.seq, letter.time, letter.last_sender, letter.run_start)
+            self._take(state, ack, pos, about, changed)
+        state.stored -= len(taken)
+        for pos in taken:
+            del shelf.letters[pos]
+
+    def _take(
+        self, state: Box, ack: Ack, pos: int, about: tuple[int, int, int, int, int, int], changed: dict[int, Head]
+    ) -> None:
+        """Note that a device has a message, or could not decrypt it."""
+        conversation, owner, seq, time, last_sender, run_start = about
+        account = state.account.id
+        if owner == account:
+            return
+        lower = needed_before(seq, account, last_sender, run_start)
+        if pos in ack.failed:
+            row = (state.id, pos, conversation, lower, seq, time)
+            self.book.execute("insert or ignore into failed values (?, ?, ?, ?, ?, ?)", row)
+        else:
+            self._deliver(state, conversation, lower, seq, changed)
+
+    def _deliver(self, state: Box, conversation: int, lower: int, seq: int, changed: dict[int, Head]) -> None:
+        head = self.book.head_by_id(conversation)
+        if self.book.mark(head, state.account).deliver(lower, seq):
+            changed[conversation] = head
 
     def _mark_read(self, box: BoxId, mark: MarkRead) -> list[Notice]:
         state = self.book.box(box)
@@ -321,10 +383,13 @@ class SqliteMailboxes:
             return []
         if not self.book.mark(head, state.account).see(mark.seq, head.seq):
             return []
-        return [self.book.changed_mark(head, state.account, state)]
+        notices: list[Notice] = []
+        self.book.tell(notices, head, state)
+        return notices
 
     def _marks_since(self, box: BoxId, time: int) -> list[Marks]:
         me = self.book.box(box).account
+        self.book.settle_marks()
         query = """
             select m.conversation, m.owner from member mine join mark m on m.conversation = mine.conversation
             where mine.owner = ? and m.changed >= ? and (m.owner = mine.owner or ifnull(mine.spoke > m.since, 1))
@@ -336,6 +401,21 @@ class SqliteMailboxes:
             for head, owner in changed
             if announce.sees_mark(head, me.id, owner.id)
         ]
+
+
+def _page(waiting: Iterable[tuple[int, Stored]], count: int, got: int) -> Page:
+    """Return a page of what waits, which is read no further than it is long. `got` is how far the mailbox got."""
+    entries: list[Stored] = []
+    size = top = 0
+    for pos, entry in waiting:
+        if pos == top:
+            continue  # the same one, in memory and in a table
+        if len(entries) == count or size >= PAGE_BYTES:
+            return Page(entries, top, more=True)
+        entries.append(entry)
+        top = pos
+        size += 0 if isinstance(entry, Gap) else len(entry.ciphertext)
+    return Page(entries, max(got, top), more=False)
 
 
 def _entry(row: Any) -> Stored:
