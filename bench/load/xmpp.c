@@ -32,6 +32,7 @@ struct state {
     } tickets;
 };
 
+static bool works(const char *workload) { return strcmp(options.workload->name, workload) == 0; }
 static struct state *state_of(const struct connection *connection) { return connection->state; }
 
 /* Say a stanza, made as printf does. */
@@ -98,6 +99,12 @@ static void ping(struct connection *connection, const char *id)
          domain(connection->person), space(connection));
 }
 
+/* What contacts did long ago. */
+static void subscribe_to(struct connection *connection, const struct conversation *pair)
+{
+    tell(connection, "<presence to='%s' type='subscribe'%s/>", other(connection, pair)->account, space(connection));
+}
+
 /* Be present, in the rooms too; messages that waited come before the answer to the ping. */
 static void appear(struct connection *connection)
 {
@@ -105,8 +112,11 @@ static void appear(struct connection *connection)
     struct state *state = state_of(connection);
     tell(connection, "<presence%s/>", space(connection));
     for (uint32_t i = 0; i < person->count; i++) {
-        if (!person->conversations[i]->group)
+        if (!person->conversations[i]->group) {
+            if (works("day"))
+                subscribe_to(connection, person->conversations[i]);
             continue;
+        }
         state->rooms++;
         tell(connection,
              "<presence to='%s/%.*s'%s><x xmlns='http://jabber.org/protocol/muc'><history maxstanzas='0'/></x></presence>",
@@ -332,7 +342,7 @@ static void send_message_to(struct connection *connection, struct conversation *
                             uint64_t number, const char *body, size_t size)
 {
     (void)number;
-    bool absent = strcmp(options.workload->name, "fill") == 0;
+    bool absent = works("fill");
     tell(connection, "<message to='%s' type='%s' id='%u'%s><body>%.*s</body>%s</message>",
          conversation->group ? conversation->id : other(connection, conversation)->account,
          conversation->group ? "groupchat" : "chat", ticket, space(connection), (int)size, body,
@@ -353,13 +363,10 @@ static void presence(struct connection *connection, bool here)
     tell(connection, "<presence%s>%s</presence>", space(connection), here ? "" : "<show>away</show>");
 }
 
-/* Subscribe, as contacts do; the others accept. Of rooms, presence comes by itself if the room is set up for it. */
+/* Presence is a matter of subscriptions, which were made at the sign-in. */
 static void watch(struct connection *connection, struct conversation **watched, uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (!watched[i]->group)
-            tell(connection, "<presence to='%s' type='subscribe'%s/>", other(connection, watched[i])->account,
-                 space(connection));
+    (void)connection, (void)watched, (void)count;
 }
 
 static void leave(struct connection *connection)
@@ -370,28 +377,15 @@ static void leave(struct connection *connection)
 
 static void forget(struct connection *connection) { free(state_of(connection)->tickets.ticket); }
 
-const struct protocol xmpp = {
-    .name = "xmpp",
-    .state_size = sizeof(struct state),
-    .connected = connected,
-    .received = received,
-    .send = send_message_to,
-    .typing = typing,
-    .presence = presence,
-    .watch = watch,
-    .leave = leave,
-    .forget = forget,
-};
+#define BOTH                                                                                                           \
+    .state_size = sizeof(struct state), .send = send_message_to, .typing = typing, .presence = presence,               \
+    .watch = watch, .leave = leave, .forget = forget
+
+const struct protocol xmpp = {.name = "xmpp", .connected = connected, .received = received, BOTH};
 
 const struct protocol xmpp_websocket = {
     .name = "xmpp-websocket",
-    .state_size = sizeof(struct state),
     .connected = connected_over_websocket,
     .received = received_over_websocket,
-    .send = send_message_to,
-    .typing = typing,
-    .presence = presence,
-    .watch = watch,
-    .leave = leave,
-    .forget = forget,
+    BOTH,
 };

@@ -50,7 +50,9 @@ class Store(Enum):
             case Store.MNESIA:
                 return "Archived and kept for who is offline in Mnesia, which is synced later than the delivery."
             case Store.SQLITE:
-                return "Archived and kept for who is offline in SQLite, not synced before the delivery."
+                return (
+                    "Archived and kept for who is offline in SQLite, which is synced before the delivery, as shipped."
+                )
             case _:
                 assert_never(self)
 
