@@ -101,6 +101,7 @@ void lost(struct connection *connection, bool was_signed_in, const char *reason)
     if (!options.workload->comes_back)
         failed(connection, "lost its connection: %s", reason);
     gathering.lost++;
+    snprintf(gathering.last_reason, sizeof gathering.last_reason, "%s", reason);
     if (all_gathered())
         return; /* the workload will have them all come back */
     if (was_signed_in) {

@@ -52,7 +52,7 @@ static const struct option_text {
     {"messages", "N", "fill: how many to send; drain and storm: how many fill sent", BIG_OPTION, &options.messages},
     {"senders", "N", "fanout, day: members of each group that send (1; 0: all)", COUNT_OPTION, &options.senders},
     {"exchange", NULL, "idle: first each sends a message to the other of its pair", YES_OPTION, &options.exchange},
-    {"known", NULL, "drain and storm: have all sign in once before", YES_OPTION, &options.known},
+    {"known", NULL, "storm: have all sign in once before, so that they come back as known devices", YES_OPTION, &options.known},
     {"patience", "SECONDS", "drain and storm: how long to wait for a message that is missing (5)", REAL_OPTION,
      &options.patience},
     {NULL, NULL, NULL, 0, NULL},

@@ -100,6 +100,7 @@ static void report(void)
     json_integer("twice", (int64_t)twice);
     json_integer("foreign", (int64_t)foreign);
     json_integer("lost_connections", gathering.lost);
+    json_text("lost_because", gathering.last_reason);
     json_real("sign_in_seconds", (double)(gathering.ended - gathering.began) / SECOND);
     json_real("until_last_seconds", (double)(newest - gathering.began) / SECOND);
     json_integer("waited_least", (int64_t)(waited_least == UINT64_MAX ? 0 : waited_least));

@@ -112,6 +112,7 @@ extern struct gathering {
     int64_t began, ended; /* ended: when the last one was signed in */
     double cpu_seconds; /* of this process */
     uint32_t wanted, signed_in, lost;
+    char last_reason[128]; /* why the last one of those was lost */
 } gathering;
 /* End a connection without a word, as a lost network does. */
 void cut(struct connection *);
