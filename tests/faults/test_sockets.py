@@ -53,8 +53,7 @@ async def upgrade(port: int, **headers: str | None) -> Answer:
 
 def closed(server: LocalInstance, code: Close) -> float:
     """Return how many connections the server has ended for a reason."""
-    value: float = server.server.metrics.closed.labels(str(code.value))._value.get()
-    return value
+    return server.server.metrics.closed.labels(str(code.value)).value
 
 
 def online(server: LocalInstance) -> int:
@@ -344,15 +343,15 @@ async def test_fault_11_nonsense_is_read_no_faster_than_commands(tmp_path: Path,
             (connection,) = server.server.registry._connections.values()
             assert isinstance(connection.line, WebSocket)
             transport = connection.line._transport
-            count = server.server.metrics.refused.labels("BAD_FRAME")._value
+            count = server.server.metrics.refused.labels("BAD_FRAME")
             reading = asyncio.create_task(socket.rest(60))
             await socket.write(nonsense * 10 * burst)
             await eventually(lambda: not transport.is_reading())
-            assert burst <= count.get() <= at_once
+            assert burst <= count.value <= at_once
             for seconds in range(1, 6):
                 clock.advance(1)
                 await eventually(lambda: not transport.is_reading())
-                assert burst + (seconds - 1) / every <= count.get() <= at_once + seconds / every
+                assert burst + (seconds - 1) / every <= count.value <= at_once + seconds / every
             reading.cancel()
 
 

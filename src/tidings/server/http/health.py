@@ -9,6 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from tidings.server.http.callers import OWNER, is_token
 from tidings.server.http.problems import NotFound, answers
 from tidings.server.telemetry.metrics import Metrics
+from tidings.server.telemetry.page import show as page
 
 
 def routes(metrics: Metrics, token: str, is_ready: Callable[[], bool], refresh: Callable[[], None]) -> Router:
@@ -33,6 +34,6 @@ def routes(metrics: Metrics, token: str, is_ready: Callable[[], bool], refresh: 
         if not is_token(request, token):
             raise NotFound
         refresh()
-        return metrics.page()
+        return page(metrics)
 
     return Router("/", route_handlers=[health, ready, show], tags=["Operation"])

@@ -138,7 +138,7 @@ async def test_a_message_is_counted_once_and_wakes_whom_it_waits_for(scene: Scen
     _, again = await scene.send(command)
     assert again == sent, "a repeat is answered as the first was"
     assert scene.wakes.woken == [scene.his.box], "and wakes nobody"
-    assert scene.house.server.metrics.messages._value.get() == 1
+    assert scene.house.server.metrics.messages.value == 1
     with pytest.raises(Refusal) as refusal:
         await scene.send(scene.talk.send(b"other", msg_id=command.msg_id, prev=None))
     assert refusal.value.error == KeyReused()
