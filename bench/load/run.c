@@ -106,9 +106,12 @@ static void work(void)
             break;
         if (last.at && now > window.end + RECEIPTS_SECONDS * SECOND)
             failed(NULL, "%u messages have no receipt", under_way);
-        due = working ? due : window.begin;
-        due = first.at ? due : earlier(due, window.start);
-        turn(last.at ? due : earlier(due, window.end));
+        int64_t next = working ? due : window.begin;
+        if (first.at == 0)
+            next = earlier(next, window.start);
+        if (last.at == 0)
+            next = earlier(next, window.end);
+        turn(next);
     }
     if (last.at == 0)
         edge(&last, "ends");
