@@ -148,7 +148,7 @@ def load(
     started: list[subprocess.Popen[str]] = []
     try:
         for part in range(processes):
-            command = [program, *words, "--part", f"{part}/{processes}"]
+            command = [str(program), *words, "--part", f"{part}/{processes}"]
             started.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
         yield Load(started)
     finally:
