@@ -50,7 +50,25 @@ class TickBeforeCommit(Plant):
         return answer
 
 
-class SwappedOrder(Plant):
+class AtReading(Plant):
+    """A fault of what is read. Nothing is handed over from memory, so that devices read everything."""
+
+    def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
+        """See Mailboxes."""
+        told: Future[Appended] = asyncio.get_running_loop().create_future()
+
+        def tell(appended: "Future[Appended]") -> None:
+            error = appended.exception()
+            if error is not None:
+                told.set_exception(error)
+            else:
+                told.set_result(appended.result()._replace(places=()))
+
+        self.real.append(send, sender).add_done_callback(tell)
+        return told
+
+
+class SwappedOrder(AtReading):
     """Gives two messages of a page each other's position."""
 
     def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
@@ -71,7 +89,7 @@ class SwappedOrder(Plant):
         return reading
 
 
-class LostEntry(Plant):
+class LostEntry(AtReading):
     """Leaves out a message of a page."""
 
     def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
