@@ -61,6 +61,15 @@ async def test_idle_connections_are_measured_in_memory(tmp_path: Path) -> None:
     assert result["server_mb_before"] < result["server_mb_after"]
 
 
+async def test_starts_are_measured_until_a_device_is_signed_in(tmp_path: Path) -> None:
+    result = await figures(tmp_path / "bench", "start", "--messages", "1000", "--starts", "1")
+    (after_stop,), (after_kill,) = result["after_stop"], result["after_kill"]
+    assert 0.01 < result["seconds"] <= result["most_seconds"] == max(after_stop, after_kill)
+    assert result["messages"] == 1_000
+    assert result["cpu_seconds"] > 0.01
+    assert result["first_start"] > 0.01
+
+
 async def test_without_json_the_figures_are_a_table(tmp_path: Path) -> None:
     code, output, errors = await bench(tmp_path / "bench", "relay", "--pairs", "2", "--seconds", "0.5")
     assert code == 0, errors

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from tidings.cli.__main__ import fail
-from tidings.cli.benching import BenchFailed, idle, relay
+from tidings.cli.benching import BenchFailed, idle, relay, start
 from tidings.cli.benching.disk import prepare
 from tidings.cli.benching.report import Surroundings, show, this_machine
 
 FOLDER: Final = Path("build/bench")
+
+Result = relay.Relay | idle.Idle | start.Start
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     other.add_argument(
         "--quiet-seconds", type=float, default=15.0, help="how long nothing happens before memory is read"
     )
-    for kind in (one, other):
+    third = kinds.add_parser("start", help="seconds from the command until a device is signed in")
+    third.add_argument("--messages", type=_count, default=1_000_000, help="messages that wait in the data folder")
+    third.add_argument("--starts", type=_count, default=5, help="how often, after an orderly stop and after a kill")
+    for kind in (one, other, third):
         kind.add_argument("--json", action="store_true", help="as JSON")
         kind.add_argument("--folder", type=Path, default=FOLDER, help=f"a folder on a disk (default: {FOLDER})")
 
@@ -44,9 +49,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _measure(options: argparse.Namespace, folder: Path, surroundings: Surroundings) -> relay.Relay | idle.Idle:
+def _measure(options: argparse.Namespace, folder: Path, surroundings: Surroundings) -> Result:
     if options.kind == "idle":
         return idle.measure(folder, surroundings, connections=options.connections, quiet=options.quiet_seconds)
+    if options.kind == "start":
+        return start.measure(folder, surroundings, messages=options.messages, starts=options.starts)
     return relay.measure(
         folder,
         surroundings,

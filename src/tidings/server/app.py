@@ -42,7 +42,7 @@ from tidings.server.services.life import ShowPresence, ShowTyping
 from tidings.server.services.passwords import Passwords
 from tidings.server.services.rates import Rates
 from tidings.server.services.registration import Registration
-from tidings.server.services.seeding import Person, Seeded, seed_people
+from tidings.server.services.seeding import Person, Seeded, seed_messages, seed_people
 from tidings.server.services.send import SendMessage
 from tidings.server.services.share_keys import ShareSessionKeys
 from tidings.server.settings import Settings
@@ -371,22 +371,23 @@ async def seed(
     people: Sequence[Person],
     pairs: Sequence[tuple[int, int]],
     groups: Sequence[Sequence[int]] = (),
+    messages: int = 0,
 ) -> Seeded:
-    """Fill a data folder that no server runs on with people, for measurements. Return their conversations."""
+    """Fill a data folder that no server runs on with people, for measurements. Return their conversations.
+
+    So many messages wait then, each from the first of a pair for the second.
+    """
     folder = Folder(settings.data)
     server = Server(settings, folder)
     await server.store.start()
     await server.database.start()
     try:
-        return await seed_people(
-            people,
-            pairs,
-            groups,
-            SqlCrowd(server.database),
-            server.mailboxes,
-            server.conversations,
-            server_id=folder.server_id,
+        crowd = SqlCrowd(server.database)
+        seeded = await seed_people(
+            *(people, pairs, groups, crowd, server.mailboxes, server.conversations), server_id=folder.server_id
         )
+        await seed_messages(people, pairs, seeded, messages, server.mailboxes, server_id=folder.server_id)
+        return seeded
     finally:
         await server.store.stop()
         await server.database.stop()

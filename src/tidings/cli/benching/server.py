@@ -17,11 +17,11 @@ from tidings.server.app import Person, Settings, seed
 STOP_SECONDS: Final = 30.0
 
 
-def settle_in(data: Path, pairs: int) -> Sequence[Pair]:
-    """Fill a data folder with pairs of people who may write to each other."""
+def settle_in(data: Path, pairs: int, messages: int = 0) -> Sequence[Pair]:
+    """Fill a data folder with pairs of people who may write to each other, and with messages that wait."""
     people = [_person(Identity(number)) for number in range(2 * pairs)]
     together = [(2 * number, 2 * number + 1) for number in range(pairs)]
-    seeded = asyncio.run(seed(Settings(data=data), people, together))
+    seeded = asyncio.run(seed(Settings(data=data), people, together, messages=messages))
     return [Pair(number, conversation) for number, conversation in enumerate(seeded.pairs)]
 
 
@@ -67,23 +67,39 @@ class BenchServer(Process):
 @contextmanager
 def serving(data: Path, limits: Limits) -> Iterator[BenchServer]:
     """Run a server on a data folder, with the shipped defaults but for `limits`. Raises BenchFailed."""
-    command = [sys.executable, "-m", "tidings", "serve", "--data", str(data), "--port", "0", *limits.options]
-    log = data.with_suffix(".log")
-    with log.open("wb") as errors:
+    process, server = launch(data, limits.options)
+    try:
+        yield server
+        if process.poll() is not None:
+            raise BenchFailed(f"the server ended by itself: {_log(data).read_text()[-2000:]}")
+    finally:
+        stop(process)
+
+
+def launch(data: Path, options: Sequence[str] = ()) -> tuple["subprocess.Popen[str]", BenchServer]:
+    """Start a server; return when it says where it is. Raises BenchFailed."""
+    command = [sys.executable, "-m", "tidings", "serve", "--data", str(data), "--port", "0", *options]
+    with _log(data).open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603 - ourselves
     assert process.stdout is not None
+    url = next((line.split()[-1] for line in process.stdout if "Tidings is running" in line), None)
+    if url is None:
+        stop(process)
+        raise BenchFailed(f"the server did not start: {_log(data).read_text()[-2000:]}")
+    return process, BenchServer(process.pid, url)
+
+
+def stop(process: "subprocess.Popen[str]") -> None:
+    """End a server if it runs, and wait until it has ended."""
+    process.terminate()
     try:
-        url = next((line.split()[-1] for line in process.stdout if "Tidings is running" in line), None)
-        if url is None:
-            raise BenchFailed(f"the server did not start: {log.read_text()[-2000:]}")
-        yield BenchServer(process.pid, url)
-        if process.poll() is not None:
-            raise BenchFailed(f"the server ended by itself: {log.read_text()[-2000:]}")
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
         process.stdout.close()
+
+
+def _log(data: Path) -> Path:
+    return data.with_suffix(".log")

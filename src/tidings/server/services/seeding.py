@@ -1,7 +1,10 @@
 """People made on the server itself, for measurements: their devices can sign in, their conversations are open."""
 
 import asyncio
+import itertools
 import json
+import os
+import time
 import uuid
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -12,12 +15,14 @@ from tidings.server.ports.conversations import Conversations
 from tidings.server.ports.crowd import Crowd, Settler
 from tidings.server.ports.keys import NewKeys
 from tidings.server.ports.mailboxes import Mailboxes
+from tidings.wire.commands import Send
 from tidings.wire.frames import Conversation, NamedKey, SignedList
 from tidings.wire.http import Identity
-from tidings.wire.ids import account_id
+from tidings.wire.ids import Address, account_id, new_msg_id
 
 AT_ONCE: Final = 500
 """How many share a transaction."""
+CIPHERTEXT_BYTES: Final = 300
 
 
 class Person(NamedTuple):
@@ -60,6 +65,34 @@ async def seed_people(
         found += [change.conversation.conversation for change in opened]
     made = [(await conversations.open_group([names[one] for one in group])).conversation for group in groups]
     return Seeded(found, made)
+
+
+async def seed_messages(
+    people: Sequence[Person],
+    pairs: Sequence[tuple[int, int]],
+    found: Seeded,
+    count: int,
+    mailboxes: Mailboxes,
+    *,
+    server_id: str,
+) -> None:
+    """Let the first of each pair write to the second, in turn, until so many messages wait."""
+    boxes = []
+    for sender, _ in pairs:
+        mailbox = await mailboxes.find(Address(account_id(people[sender].key, server_id), people[sender].device))
+        assert mailbox is not None
+        boxes.append(mailbox.id)
+    last: list[bytes | None] = [None] * len(pairs)
+    turns = itertools.islice(itertools.cycle(range(len(pairs))), count)
+    while some := list(itertools.islice(turns, AT_ONCE)):
+        sends = []
+        for pair in some:
+            msg_id = new_msg_id(time.time_ns() // 1_000_000)
+            ciphertext = b"\x01" + os.urandom(CIPHERTEXT_BYTES - 1)
+            send = Send(0, msg_id, found.pairs[pair], epoch=1, devices=2, prev=last[pair], ciphertext=ciphertext)
+            sends.append(mailboxes.append(send, boxes[pair]))
+            last[pair] = msg_id
+        await asyncio.gather(*sends)
 
 
 def _settler(account: str, person: Person) -> Settler:
