@@ -17,11 +17,13 @@ from kosoku import run_fuzzingclient
 from faults.test_sockets import closed, greet_by_hand
 from support.devices import join
 from support.plain_device import PlainDevice, seed_two
-from support.raw import BINARY, TEXT, RawSocket
+from support.raw import BINARY, PING, TEXT, RawSocket, frame
 from support.server import ServerProcess, local_server, server_json, server_process
 from tidings.sdk.transport.link import Disconnected
+from tidings.server.gateway.line import ROOM
 from tidings.server.ports.mailboxes import Notice
 from tidings.server.workers.line import WorkerLine
+from tidings.wire import commands as c
 from tidings.wire import events as e
 from tidings.wire.closes import Close
 from tidings.wire.limits import MAX_FRAME
@@ -93,7 +95,7 @@ async def test_devices_of_different_workers_talk(tmp_path: Path) -> None:
 
 
 async def test_a_worker_that_is_killed_under_load_takes_its_own_connections_and_no_message(tmp_path: Path) -> None:
-    bodies = [number.to_bytes(4, "big") * 64 for number in range(3_000)]
+    bodies = [number.to_bytes(4, "big") * 64 for number in range(1_000)]
     async with ada_and_bob(tmp_path) as (server, ada, bob):
         hers, his = workers_of(server.pid)
         ticked = 0
@@ -157,7 +159,7 @@ async def test_a_server_that_is_told_to_stop_sends_the_devices_of_its_workers_aw
 
 
 async def test_a_device_that_does_not_read_holds_up_nobody_and_gets_everything_when_it_does(tmp_path: Path) -> None:
-    bodies = [number.to_bytes(4, "big") * 256 for number in range(4_000)]
+    bodies = [number.to_bytes(4, "big") * 256 for number in range(2_000)]
     ada, bob = await seed_two(tmp_path / "server")
     async with server_process(tmp_path, "--workers", "2", "--address-rate", "100") as server:
         await ada.connect(server.url, now())
@@ -189,6 +191,23 @@ async def test_a_device_that_does_not_read_is_closed_when_a_mebibyte_waits_for_i
             assert 2**19 < most <= 2**20 + 100
             assert closed(server, Close.SLOW_CONSUMER) == 1
             await eventually(lambda: not server.server.registry._connections)
+
+
+async def test_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp_path: Path) -> None:
+    async with local_server(tmp_path, settings={"workers": 2}) as server:
+        ada = await join(server, "ada")
+        async with ada.socket(window=4_096) as deaf:
+            (connection,) = server.server.registry._connections.values()
+            pings = frame(bytes(125), PING) * 2_000
+            while not connection._paused:
+                await deaf.write(pings)
+                await asyncio.sleep(0)
+            for _ in range(20):
+                await deaf.write(pings)
+                await asyncio.sleep(0)
+            await deaf.command(c.SetPresence(online=True))
+            await eventually(lambda: server.server.life._presence.is_online(ada.account))
+            assert connection.line.waiting <= ROOM + len(pings)
 
 
 class Echo:

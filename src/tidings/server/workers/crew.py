@@ -80,12 +80,13 @@ class Crew:
 
     async def _keep(self, post: Post) -> None:
         """Put another worker in the place of one that died."""
-        delay = SOON
+        delay = 0.0
         while True:
             begun = time.monotonic()
             await post.ended.wait()
             code = await _end(self._running.pop(post))
-            delay = SOON if time.monotonic() - begun >= HEALTHY_SECONDS else min(2 * delay, LATE)
+            healthy = not delay or time.monotonic() - begun >= HEALTHY_SECONDS
+            delay = SOON if healthy else min(2 * delay, LATE)
             LOG.error("a worker died", extra={"code": code, "seconds": delay})
             await asyncio.sleep(delay)
             post = await self._begin()

@@ -68,15 +68,13 @@ class WorkerLine:
         if peer.most != self._most:
             self._tell_most(peer.most)
         self._post.write(self._number, data)
-        self._written += len(data)
-        if not self._paused and self._written - self._left > ROOM:
-            self._paused = True
-            peer.pause_writing()
+        self._count(len(data))
 
     def send(self, kind: int, payload: bytes) -> None:
         """Send one frame, unless a close frame went before."""
-        if not self._closing:
+        if not (self._closing or self.is_gone):
             self._put(SEND, bytes((kind,)) + payload)
+            self._count(1 + len(payload))
 
     def ping(self) -> None:
         """See Line."""
@@ -108,6 +106,13 @@ class WorkerLine:
     def _put(self, kind: int, payload: bytes = b"") -> None:
         if not self.is_gone:
             self._post.put(self._number, kind, payload)
+
+    def _count(self, size: int) -> None:
+        """Count what waits now, too."""
+        self._written += size
+        if not self._paused and self._written - self._left > ROOM:
+            self._paused = True
+            self._peer.pause_writing()
 
     def _tell_most(self, most: int) -> None:
         self._most = most

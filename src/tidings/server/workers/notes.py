@@ -46,7 +46,7 @@ VIOLATION: Final = 20
 GONE: Final = 21
 """The connection has ended. Nothing follows of it."""
 LEFT: Final = 22
-"""Payload: how many bytes of messages have left for the socket since the connection began."""
+"""Payload: how many bytes, of what WRITE and SEND brought, have left for the socket since the connection began."""
 
 
 def write_note(number: int, kind: int, payload: bytes = b"") -> bytes:

@@ -66,7 +66,7 @@ class CorePeer:
         """Whether the core has a note of what came in this turn."""
         self.most = 0
         self.taken = 0
-        """Bytes of messages that came from the core,"""
+        """Bytes that came from the core for the socket,"""
         self.left = 0
         """and as many of them as it knows to have left."""
         self.line: WebSocket
@@ -109,7 +109,11 @@ class CorePeer:
     def write(self, data: bytes) -> None:
         """Send a message."""
         self.line.write(data)
-        self.taken += len(data)
+        self.count(len(data))
+
+    def count(self, size: int) -> None:
+        """Count what the core has given, and tell it now and then what has left."""
+        self.taken += size
         if self.taken - self.left >= STEP:
             self.report()
 
@@ -224,6 +228,7 @@ class Worker:
             peer.write(payload)
         elif kind == SEND:
             line.send(payload[0], payload[1:])
+            peer.count(len(payload))
         elif kind == MOST:
             (peer.most,) = NUMBER.unpack(payload)
         elif kind == PAUSE:
