@@ -7,6 +7,7 @@ PORT ?= 8440
 DATA ?= data
 KILLS ?= 1000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of programs, which would compile everything anew
 
 .PHONY: help setup setup-test run test check format wire wire-check lint types web-check chaos tour bench lock clean
 

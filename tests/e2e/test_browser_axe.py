@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from support.axe import violations
-from support.browser import DESKTOP, PHONE, BrowserPerson, browser_person, chromium
+from support.browser import DESKTOP, PHONE, BrowserPerson, browser_person
 from support.scenes import SCREENS, story, tell
 from support.server import new_person, server_process
 from tidings.sdk import Client
@@ -15,7 +15,9 @@ from tidings.sdk import Client
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
 
-async def test_axe_finds_nothing_on_any_screen_and_no_way_of_looking_breaks_one(tmp_path: Path) -> None:
+async def test_axe_finds_nothing_on_any_screen_and_no_way_of_looking_breaks_one(
+    browser: Browser, tmp_path: Path
+) -> None:
     """Both themes and sizes, with more contrast, with the colours of the system alone, and from right to left."""
     found: dict[str, list[Any]] = {}
     visited: list[str] = []
@@ -39,7 +41,7 @@ async def test_axe_finds_nothing_on_any_screen_and_no_way_of_looking_breaks_one(
         found[f"{screen}, forced colours"] = await page.evaluate(BARE)
         await page.emulate_media(forced_colors="none")
 
-    async with chromium() as browser, story(tmp_path, browser) as told:
+    async with story(tmp_path, browser) as told:
         await tell(told, show)
     assert tuple(visited) == SCREENS
     wrong = [f"{where}: {one}" for where, all_wrong in found.items() for one in all_wrong]
@@ -83,8 +85,8 @@ BARE = """() => {
 """What only a background tells from its surroundings, which the colours of a system take away."""
 
 
-async def test_axe_finds_what_is_wrong_on_purpose(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+async def test_axe_finds_what_is_wrong_on_purpose(browser: Browser, tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         await ada.page.goto(server.url)
         await expect(ada.page.get_by_role("button", name="Sign in")).to_be_visible()
         assert await violations(ada.page) == []
@@ -118,8 +120,8 @@ async def tab_to(person: BrowserPerson, name: str, most: int = 25) -> None:
     raise AssertionError(f"Tab does not reach {name}, but {seen}")
 
 
-async def test_everything_can_be_done_with_keys_alone(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+async def test_everything_can_be_done_with_keys_alone(browser: Browser, tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         await ada.page.goto((await server.invite()).replace("127.0.0.1", "localhost"))
         await expect(ada.page.get_by_label("Your name as others see it")).to_be_focused()
         await ada.page.keyboard.type("Ada")

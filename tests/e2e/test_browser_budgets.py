@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Page, Response, expect
+from playwright.async_api import Browser, Page, Response, expect
 
-from support.browser import browser_person, chromium
+from support.browser import browser_person
 from support.server import new_person, server_process
 from tidings.sdk import Client
 
@@ -42,10 +42,10 @@ FILL: Final = """async ([conversation, account, count]) => {
 }"""
 
 
-async def test_the_first_screen_and_the_list_need_less_than_60_kilobytes(tmp_path: Path) -> None:
+async def test_the_first_screen_and_the_list_need_less_than_60_kilobytes(browser: Browser, tmp_path: Path) -> None:
     loaded: dict[str, int] = {}
 
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         answers: list[Response] = []
 
         def keep(answer: Response) -> None:
@@ -83,8 +83,8 @@ async def nodes(page: Page) -> int:
     return count
 
 
-async def test_100_000_messages_on_the_device_are_a_few_nodes_in_the_page(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+async def test_100_000_messages_on_the_device_are_a_few_nodes_in_the_page(browser: Browser, tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         await ada.register(await server.invite(), "ada", "Ada")
         store = await new_person(server, tmp_path, "bob", await ada.invite())
         async with Client.open(store) as bob:

@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
-from support.browser import STRANGE_HOST, BrowserPerson, browser_person, chromium
+from support.browser import STRANGE_HOST, BrowserPerson, browser_person
 from support.scenes import Calendar
 from support.server import PASSWORD, local_server, new_person, server_process
 from tidings.sdk import Client
@@ -118,8 +118,8 @@ async def is_inert(page: Page) -> None:
     assert await page.evaluate(MARKUP) == []
 
 
-async def test_fault_15_names_texts_and_links_are_inert(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+async def test_fault_15_names_texts_and_links_are_inert(browser: Browser, tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         page = await watched(ada)
         await ada.register(await server.invite(), "ada", f"Ada <img src=x onerror={HIT}>")
         store = await new_person(server, tmp_path, "bob", await ada.invite())
@@ -149,15 +149,20 @@ async def test_fault_15_names_texts_and_links_are_inert(tmp_path: Path) -> None:
                 await bubble.hover()
             for opener in ("You and settings", "New conversation"):
                 await page.get_by_role("button", name=opener).click()
+                # What it opens is loaded when it is first asked for.
+                await expect(page.get_by_role("dialog")).to_be_visible()
                 await is_inert(page)
                 await page.keyboard.press("Escape")
+                await expect(page.get_by_role("dialog")).to_be_hidden()
             await page.get_by_role("button", name="About <img").click()
             await expect(page.get_by_role("dialog")).to_contain_text("<img src=x")
             await is_inert(page)
 
 
-async def test_fault_15_addresses_are_inert_and_those_that_name_nothing_open_the_list(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser, browser_person(browser, server.url) as ada:
+async def test_fault_15_addresses_are_inert_and_those_that_name_nothing_open_the_list(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with server_process(tmp_path) as server, browser_person(browser, server.url) as ada:
         page = await watched(ada)
         await ada.register(await server.invite(), "ada", "Ada")
         for part in (f"<img src=x onerror={HIT}>", f"javascript:{HIT}", "%E0%A4%A", "__proto__", "x" * 5_000):
@@ -168,10 +173,11 @@ async def test_fault_15_addresses_are_inert_and_those_that_name_nothing_open_the
                 await is_inert(page)
 
 
-async def test_the_policy_is_served_and_no_one_runs_into_it_in_a_whole_conversation(tmp_path: Path) -> None:
+async def test_the_policy_is_served_and_no_one_runs_into_it_in_a_whole_conversation(
+    browser: Browser, tmp_path: Path
+) -> None:
     async with (
         server_process(tmp_path) as server,
-        chromium() as browser,
         browser_person(browser, server.url) as ada,
         browser_person(browser, server.url) as cem,
     ):
@@ -208,8 +214,8 @@ async def test_the_policy_is_served_and_no_one_runs_into_it_in_a_whole_conversat
         cem.complaints.clear()
 
 
-async def test_over_plain_http_from_another_machine_the_page_says_what_to_do(tmp_path: Path) -> None:
-    async with server_process(tmp_path) as server, chromium() as browser:
+async def test_over_plain_http_from_another_machine_the_page_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
         url = f"http://{STRANGE_HOST}:{server.port}"
         async with browser_person(browser, url) as ada:
             for address in ("/", "/#/join/abcdefgh", "/#/sign-in"):
@@ -244,13 +250,15 @@ def certificate(folder: Path) -> tuple[Path, Path]:
     return cert_file, key_file
 
 
-async def test_with_a_certificate_of_its_own_the_server_speaks_tls_to_browsers_and_programs(tmp_path: Path) -> None:
+async def test_with_a_certificate_of_its_own_the_server_speaks_tls_to_browsers_and_programs(
+    browser: Browser, tmp_path: Path
+) -> None:
     cert, key = certificate(tmp_path)
     async with server_process(tmp_path, "--tls-cert", str(cert), "--tls-key", str(key)) as server:
         url = f"https://localhost:{server.port}"
         assert f"Tidings is running: {url}" in server.output
         trusting = ssl.create_default_context(cafile=cert)
-        async with chromium() as browser, browser_person(browser, url, ignore_https_errors=True) as ada:
+        async with browser_person(browser, url, ignore_https_errors=True) as ada:
             await watched(ada)
             await ada.register(await server.invite(), "ada", "Ada")
             store = tmp_path / "bob.db"
@@ -278,12 +286,11 @@ async def test_with_a_certificate_of_its_own_the_server_speaks_tls_to_browsers_a
         assert {name: found.get(name) for name in HEADERS} == HEADERS
 
 
-async def test_fault_10_a_browser_with_a_wrong_clock_stays_signed_in(tmp_path: Path) -> None:
+async def test_fault_10_a_browser_with_a_wrong_clock_stays_signed_in(browser: Browser, tmp_path: Path) -> None:
     """Its first signature is refused, with the time in the answer; the second one is by the server's clock."""
     calendar = Calendar()
     async with (
         local_server(tmp_path, clock=calendar) as server,
-        chromium() as browser,
         browser_person(browser, server.url) as ada,
     ):
         await ada.register(await server.invite(), "ada", "Ada")

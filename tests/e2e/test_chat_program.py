@@ -155,7 +155,7 @@ async def test_a_person_comes_back_to_the_conversations_and_writes(tmp_path: Pat
             assert (await anext(incoming)).text == "only me — Ada"
             await server.kill()
             terminal.type("and this waits\r")
-            await terminal.sees("◷")
+            await terminal.sees("◷ and this waits")  # in the list; the one before it waited a moment, too
             terminal.type("\x11")
             assert await terminal.end() == 0
             await terminal.sees("1 message is not sent yet. Run it again to send.")

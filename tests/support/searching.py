@@ -44,19 +44,25 @@ class Searcher:
     def __init__(self, *words: str) -> None:
         assert all(len(word) >= 16 and word == word.lower() for word in words)
         self._shapes = [(shape, word) for word in words for shape in _plain_shapes(word)]
+        self._shortest = min(len(shape) for (shape, _), _ in self._shapes)
+        self._known: dict[tuple[bytes, int], set[str]] = {}
+        """What was found in what was unpacked: the same runs stand in many files, and come out of many bytes."""
 
     def find(self, data: bytes) -> set[str]:
         """Return the words that are in `data`, in any shape."""
-        return set(self._search(EMPTY.sub(bytes(64), data), DEPTH))
+        return self._search(EMPTY.sub(bytes(64), data), DEPTH)
 
-    def _search(self, data: bytes, depth: int) -> Iterator[str]:
-        small = data.lower()
-        for (shape, is_exact), word in self._shapes:
-            if shape in (data if is_exact else small):
-                yield word
-        if depth:
-            for inner in _unpacked(data):
-                yield from self._search(inner, depth - 1)
+    def _search(self, data: bytes, depth: int) -> set[str]:
+        found: set[str] = set()
+        if len(data) >= self._shortest:
+            small = data.lower()
+            found.update(word for (shape, exact), word in self._shapes if shape in (data if exact else small))
+        for inner in _unpacked(data) if depth else ():
+            key = inner, depth - 1
+            if key not in self._known:
+                self._known[key] = self._search(*key)
+            found |= self._known[key]
+        return found
 
 
 def _plain_shapes(word: str) -> Iterator[tuple[bytes, bool]]:
