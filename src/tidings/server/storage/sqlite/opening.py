@@ -95,6 +95,7 @@ class Inspection:
                 connection.set_progress_handler(lambda: self._stopped, STEPS)
                 for table in _tables(connection):  # one by one: the log can be cut in between
                     _ask(connection, self._path, f"pragma quick_check({table})")
+            LOG.info("a large database was looked through, without damage")
         except apsw.InterruptError:
             return
         except (Corrupt, apsw.CorruptError) as error:
