@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,7 +136,7 @@ async def test_d4_a_change_is_made_once_however_often_it_is_asked_for(store: Sto
     talk = await store.group("ada", "bob", "cem")
     ada = await phone(store, "ada")
     change_id, prev = new_msg_id(store.clock.now()), store.last[ada, talk.conversation]
-    again = {"change_id": change_id, "prev": prev, "epoch": talk.epoch, "devices": talk.devices}
+    again: dict[str, Any] = {"change_id": change_id, "prev": prev, "epoch": talk.epoch, "devices": talk.devices}
     first = await store.change(ada, talk.conversation, {"bob": None}, **again)
     repeated = await store.change(ada, talk.conversation, {"bob": None}, **again)
     assert (repeated.seq, repeated.time, list(repeated.boxes), list(repeated.notices)) == (
@@ -159,7 +160,7 @@ async def test_a_send_or_a_change_with_an_old_view_is_refused_and_stores_nothing
         2,
         {account("ada"), account("bob")},
     )
-    old = {"epoch": talk.epoch, "devices": talk.devices}
+    old: dict[str, Any] = {"epoch": talk.epoch, "devices": talk.devices}
     assert isinstance(await refused(store.change(bob, talk.conversation, {"bob": None}, **old)), StaleEpoch)
     short = store.change(ada, talk.conversation, {"cem": "member"}, devices=2)
     assert isinstance(await refused(short), StaleEpoch), "the devices of who joins count"

@@ -16,6 +16,7 @@ from tidings.sdk.store.database import Database
 from tidings.sdk.sync import enrolment
 from tidings.sdk.sync.contacts import STRANGER, View
 from tidings.sdk.sync.engine import Engine
+from tidings.sdk.sync.groups import Groups
 from tidings.sdk.sync.overview import Overview, Page, Summary
 from tidings.sdk.sync.state import State
 from tidings.sdk.sync.timeline import Kept
@@ -28,7 +29,7 @@ from tidings.wire.content import MAX_NAME, Text
 from tidings.wire.limits import MAX_TEXT
 
 
-class Client:
+class Client(Groups):
     """One device of one account. Make it by `register`, `sign_in` or `open`."""
 
     def __init__(self, database: Database, **options: Any) -> None:
@@ -41,7 +42,9 @@ class Client:
         self._state = State(database, self._machine, self._emit)
         link_options = {"ssl_context": options["verify"]} if not isinstance(options.get("verify", True), bool) else {}
         source = options.get("random") or random.SystemRandom()
-        self._engine = Engine(self._state, options.get("socket_url") or database.setting("url"), link_options, source)
+        super().__init__(
+            Engine(self._state, options.get("socket_url") or database.setting("url"), link_options, source)
+        )
         self._overview = Overview(database, self._engine.timeline, self._state.account)
 
     # Coming and going
@@ -325,7 +328,7 @@ class Client:
             self._arrived.clear()
             untaken = self._engine.timeline.untaken(100)
             for number, kept in untaken:
-                yield self._incoming(kept)
+                yield self._engine.timeline.incoming(kept, self.display_name(kept.account))
                 self._engine.timeline.take(number)
                 await asyncio.sleep(0)  # many that waited must not keep the connection waiting
             if not untaken:
@@ -360,17 +363,6 @@ class Client:
             self._arrived.set()
         for queue in self._subscribers:
             queue.put_nowait(event)
-
-    def _incoming(self, kept: Kept) -> Incoming:
-        assert kept.seq is not None
-        return Incoming(
-            *(kept.account, kept.device, kept.msg_id, kept.conversation, kept.seq, kept.time),
-            sender_name=self.display_name(kept.account),
-            text=kept.body or "",
-            missing=kept.missing,
-            trusted=kept.trusted,
-            own=kept.account == self._state.account,
-        )
 
     async def _ask_signed(self, method: str, path: str, answer: Any, body: http.Body | None = None) -> Any:
         signer = self._machine.account, self._db.setting("server_id"), self._state.now()

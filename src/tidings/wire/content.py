@@ -4,18 +4,23 @@ What Megolm encrypts is the JSON object of a Matrix room event, as the encryptio
 `{"type": EVENT_TYPE, "room_id": <conversation>, "content": <Content>}`.
 """
 
+import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
-from tidings.wire.ids import ConversationId, Millis
+from tidings.wire.frames import Role
+from tidings.wire.ids import ConversationId, Epoch, Millis
 from tidings.wire.limits import MAX_TEXT
 
 EVENT_TYPE: Final = "tidings.message"
 KEY_REQUEST: Final = "tidings.key_request"
 KEY_ANSWER: Final = "tidings.key_answer"
 MAX_NAME: Final = 64
+MOST_CHANGED: Final = 50
+"""Members whom a change of a group names."""
 
 Name = Annotated[str, Meta(title="Name", min_length=1, max_length=MAX_NAME, description="a display name")]
 
@@ -30,7 +35,19 @@ class Profile(msgspec.Struct, frozen=True, tag="profile", tag_field="kind"):
     """Nothing but the sender's name, which stands in `Content.name`: sent when a conversation opens."""
 
 
-Body = Text | Profile
+class Members(msgspec.Struct, frozen=True, tag="members", tag_field="kind"):
+    """Who is in a group from `epoch` on, by the word of the member who changed it; `digest` is by `members_digest`.
+
+    `changed` has the roles of those who came or have another one, and null for those who went. It is empty where these
+    are many: a thousand names need not be sent to a thousand members, who get them from the server.
+    """
+
+    epoch: Epoch
+    digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
+    changed: Annotated[dict[str, Role | None], Meta(max_length=MOST_CHANGED)]
+
+
+Body = Text | Profile | Members
 
 
 class Chain(msgspec.Struct, frozen=True):
@@ -90,6 +107,15 @@ class Olm(msgspec.Struct, frozen=True):
     kind: int
     sender_key: bytes
     message: bytes
+
+
+def members_digest(conversation: str, epoch: int, roles: Mapping[str, Role]) -> bytes:
+    """Return the SHA-256 of lines, joined by newlines: a label, the group, the epoch, then each account and its role.
+
+    The accounts are sorted by their characters' numbers.
+    """
+    lines = ["tidings members v1", conversation, str(epoch), *(f"{name} {roles[name]}" for name in sorted(roles))]
+    return hashlib.sha256("\n".join(lines).encode()).digest()
 
 
 class NoEnvelope(ValueError):

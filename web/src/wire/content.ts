@@ -1,8 +1,8 @@
 // Generated from tidings.wire by `make wire`. Do not edit.
 /** The plaintext inside the ciphertext. */
 
-import { base64, dictionary, int, nullable, object, str, union, type Shape } from "./shape";
-import { type ConversationId, type Millis } from "./frames";
+import { base64, dictionary, int, nullable, object, oneOf, str, union, type Shape } from "./shape";
+import { type ConversationId, type Epoch, type Millis } from "./frames";
 
 
 /** What ties a message to the one before from the same device in the same conversation. `count` is 1 for a device's first message there; `prev` is the SHA-256 of the previous ciphertext. A server that drops, repeats or reorders messages is found out by the next one. */
@@ -31,17 +31,30 @@ export interface Profile {
 export const ProfileShape: Shape<Profile> = /* @__PURE__ */ object("kind", "profile", [
 ]);
 
+/** Who is in a group from `epoch` on, by the word of the member who changed it; `digest` is by `members_digest`. `changed` has the roles of those who came or have another one, and null for those who went. It is empty where these are many: a thousand names need not be sent to a thousand members, who get them from the server. */
+export interface Members {
+  readonly t: "members";
+  readonly epoch: Epoch;
+  readonly digest: Uint8Array;
+  readonly changed: Readonly<Record<string, "admin" | "member" | "owner" | null>>;
+}
+export const MembersShape: Shape<Members> = /* @__PURE__ */ object("kind", "members", [
+  ["epoch", int(0)],
+  ["digest", base64(32, 32)],
+  ["changed", dictionary(nullable(oneOf("admin", "member", "owner")))],
+]);
+
 /** A message as its sender's device wrote it. `time` is the sender's clock; `name` if it may be new. */
 export interface Content {
   readonly chain: Chain;
   readonly time: Millis;
-  readonly body: Text | Profile;
+  readonly body: Text | Profile | Members;
   readonly name: string | null;
 }
 export const ContentShape: Shape<Content> = /* @__PURE__ */ object(null, [
   ["chain", ChainShape],
   ["time", int(0)],
-  ["body", union(TextShape, ProfileShape)],
+  ["body", union(TextShape, ProfileShape, MembersShape)],
   ["name", nullable(str(1, 64)), null],
 ]);
 

@@ -102,6 +102,17 @@ SCHEMA: Final = (
         primary key (account, id)
     ) strict, without rowid;
     """,
+    """
+    -- Of a group, JSON by account: the roles, and the place before the first message that a member got.
+    alter table conversation add column roles text not null default '{}';
+    alter table conversation add column since text not null default '{}';
+    -- Who is in a group by the word of its members: those who were at an epoch (JSON, by account the role), those who
+    -- ever were, and the newest word that was not found to be true of what the server shows yet.
+    create table roster (
+        conversation text primary key, agreed text not null, agreed_epoch integer not null, ever text not null,
+        claim_epoch integer not null, claim blob, claimant text
+    ) strict, without rowid;
+    """,
 )
 
 

@@ -45,6 +45,7 @@ class Engine:
         self.requests = KeyRequests(state, self.shares)
         self.inbox = Inbox(state, self.contacts, self.timeline, self.requests)
         self.outbox = Outbox(state, self.contacts, self.shares, self.timeline)
+        self.contacts.on_agreed = self.outbox.wake
         self.readings = Readings(state)
         self.life = Life(state)
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/v1/socket"
@@ -249,10 +250,14 @@ class Engine:
             case e.DeviceList():
                 with db.transaction():
                     self.contacts.heard_of(event.account, event.version)
-                await self._attempt(self.contacts.learn([event.account]))
+                if event.account == self.state.account or self.contacts.direct_with(event.account) is not None:
+                    await self._attempt(self.contacts.learn([event.account]))  # of others before something is sent
                 self.outbox.wake()  # what was held back for doubt may go now
             case e.ConversationChanged():
                 self._meet(self.contacts.take([event.conversation]))
+            case e.MembersChanged():
+                if not self.contacts.change(event):
+                    await self._attempt(self.contacts.fetch([event.conversation]))
             case e.KeysLow():
                 await self._attempt(self._supply_keys())
             case e.Typing():
@@ -270,6 +275,7 @@ class Engine:
         if self.state.db.setting("restored", 0):
             await self._attempt(self._replace_keys())
         self._meet(self.contacts.views())
+        await self._attempt(self.contacts.settle(self.contacts.rosters.pending()))
         self.requests.wake()
         self.readings.repeat()
         self.life.repeat()

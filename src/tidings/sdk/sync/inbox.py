@@ -18,7 +18,7 @@ from tidings.sdk.sync.timeline import Timeline
 from tidings.sdk.transport.link import Disconnected
 from tidings.wire import commands as c
 from tidings.wire import events as e
-from tidings.wire.content import Content, KeyRequest, Megolm, NoEnvelope, unpack
+from tidings.wire.content import Content, KeyRequest, Megolm, Members, NoEnvelope, unpack
 from tidings.wire.limits import MAX_FAILED
 
 BATCH: Final = 200
@@ -35,6 +35,7 @@ class Batch:
         self.recovered: list[int] = []
         self.events: list[AnyEvent] = []
         self.requests: list[tuple[Device, KeyRequest]] = []
+        self.groups: set[str] = set()
 
 
 class Inbox:
@@ -65,6 +66,8 @@ class Inbox:
                 self._requests.answer(device, request)
             if batch.failed:
                 self._requests.wake()
+            if batch.groups:
+                await self._contacts.settle(batch.groups)
 
     def unheard(self, heard: int) -> Iterator[c.Ack]:
         """Yield what was acknowledged above `heard`, the highest position whose ack came through, once more."""
@@ -86,6 +89,9 @@ class Inbox:
             await self._contacts.learn(unknown)
         named = {entry.conversation for entry in entries if not isinstance(entry, e.KeyShare)}
         missing = {name for name in named if self._contacts.view(name) is None}
+        messages = (entry for entry in entries if isinstance(entry, e.Message) and entry.conversation not in missing)
+        spoken = {(entry.conversation, entry.sender) for entry in messages}
+        missing |= {name for name, sender in spoken if not self._contacts.may_speak(name, sender)}
         if missing:
             await self._contacts.fetch(missing)
 
@@ -121,7 +127,7 @@ class Inbox:
 
     def _open(self, message: e.Message, batch: Batch, *, was_sealed: bool = False) -> None:
         sender = message.sender, message.device
-        if not self._contacts.is_member(message.conversation, message.sender):
+        if not self._contacts.may_speak(message.conversation, message.sender):
             raise CannotOpen("from somebody who is not in the conversation")
         decrypted = self._state.machine.decrypt(message.conversation, sender, message.msg_id, message.ciphertext)
         try:
@@ -136,12 +142,25 @@ class Inbox:
         may_name = trusted or not directory.is_named(message.sender)  # nobody takes another's name unaccepted
         if content.name is not None and may_name and directory.set_name(message.sender, content.name):
             batch.events.append(ConversationUpdate(message.conversation))
+        if isinstance(content.body, Members):
+            self._hear(message, content.body, batch)
         incoming = self._timeline.add(message, content, missing=missing, trusted=trusted)
         if missing:
             batch.events.append(Missing(message.conversation, message.sender, "gap"))
         if incoming is not None:
             name = directory.name(message.sender)
             batch.events.append(msgspec.structs.replace(incoming, sender_name=name))
+
+    def _hear(self, message: e.Message, members: Members, batch: Batch) -> None:
+        """Take in what a member says of who is in a group, and open what those said who are known by that."""
+        rosters = self._contacts.rosters
+        new = [account for account in members.changed if not rosters.was_member(message.conversation, account)]
+        rosters.claim(message.conversation, message.sender, members)
+        batch.groups.add(message.conversation)
+        query = "select distinct session from sealed where conversation = ? and account = ?"
+        for account in new:
+            for (session,) in self._db.rows(query, message.conversation, account):
+                self._open_sealed((message.conversation, session), batch)
 
     def _note_repeat(self, message: e.Message, batch: Batch) -> None:
         """Note that the server brought a message once more under another name; it is not shown again."""

@@ -7,6 +7,7 @@ nothing, lets it be encrypted anew, and then all behind it in the conversation t
 import asyncio
 import contextlib
 import hashlib
+import itertools
 from asyncio import Future, Task
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ import msgspec
 from tidings.sdk.crypto.megolm import MOST_MESSAGES
 from tidings.sdk.errors import Distrusted, SendFailed
 from tidings.sdk.events import StateUpdate
+from tidings.sdk.sync.changes import FOUNDING, Change, Changes, Ready
 from tidings.sdk.sync.contacts import Contacts, View
 from tidings.sdk.sync.shares import Shares
 from tidings.sdk.sync.state import State
@@ -44,6 +46,11 @@ class Row(msgspec.Struct, frozen=True):
     prev: bytes | None
     count: int | None
 
+    @property
+    def is_change(self) -> bool:
+        """Whether it is a change of a group's members."""
+        return self.content.startswith('{"kind":"change"')
+
 
 class Outbox:
     """Sends what is in the outbox, one lane for each conversation."""
@@ -54,11 +61,12 @@ class Outbox:
         self._contacts = contacts
         self._shares = shares
         self._timeline = timeline
+        self._changes = Changes(state.account, contacts)
         self._lanes: dict[str, Task[None]] = {}
         self._again: set[str] = set()
         self._waiting: dict[bytes, Future[int]] = {}
 
-    def put(self, conversation: str, body: Body) -> bytes:
+    def put(self, conversation: str, body: Body | Change) -> bytes:
         """Put a message into the outbox, durable when this returns, and start to send it. Return its msg_id."""
         now = self._state.now()
         msg_id = new_msg_id(now)
@@ -73,7 +81,9 @@ class Outbox:
         return msg_id
 
     def greet(self, view: View) -> None:
-        """Send one's name into a conversation that has opened, once."""
+        """Send one's name into a direct conversation that has opened, once; a group gets it with the first message."""
+        if view.kind == "group":
+            return
         with self._db.transaction():
             query = "update conversation set greeted = 1 where id = ? and greeted = 0"
             self._db.run(query, view.id)
@@ -123,11 +133,15 @@ class Outbox:
         rows = self._rows(conversation)
         if not rows:
             return
+        if rows[0].is_change:
+            await self._step_change(conversation, rows[0])
+            return
+        rows = list(itertools.takewhile(lambda row: not row.is_change, rows))
         if any(row.ciphertext is None for row in rows):
             try:
                 view = await self._prepare(conversation)
             except Refusal as refusal:
-                await asyncio.sleep(getattr(refusal.error, "retry_after", 0) / 1000 or PAUSE_SECONDS)
+                await self._pause(refusal)
                 return
             if view is None:
                 self._fail(conversation, rows[0], "NOT_ALLOWED")
@@ -149,6 +163,47 @@ class Outbox:
         else:
             self._settle(conversation, done)
 
+    async def _step_change(self, conversation: str, row: Row) -> None:
+        """Send a change of members, which goes alone: what is behind it is encrypted for others."""
+        change = msgspec.json.decode(row.content, type=Change)
+        if row.ciphertext is None:
+            ready = self._changes.fit(conversation, change)
+            if ready is None:
+                self._fail(conversation, row, "NOT_ALLOWED")
+                return
+            try:
+                await self._changes.learn(ready)
+                await self._share(ready.everyone)
+            except Refusal as refusal:
+                await self._pause(refusal)
+                return
+            change = ready.change
+            row = self._encrypt_change(ready, row)
+        try:
+            sent: e.Sent = await self._state.link.ask(
+                self._changes.command(conversation, change, self._command(conversation, row))
+            )
+        except Refusal as refusal:
+            await self._refused(conversation, row, refusal.error)
+        else:
+            with self._db.transaction():
+                self._changes.carried_out(conversation, change, sent.seq)
+                self._note(conversation, [(row, sent.seq)])
+            self._tell(conversation, [(row, sent.seq)])
+            await self._contacts.settle([conversation])
+
+    def _encrypt_change(self, ready: Ready, row: Row) -> Row:
+        assert ready.change.told is not None
+        chain, prev = self._timeline.own_tail(ready.view.id)
+        devices = self._contacts.versions(ready.everyone)
+        with self._db.transaction():
+            kept = msgspec.json.encode(ready.change).decode()
+            self._db.run("update outbox set body = ? where number = ?", kept, row.number)
+            return self._encrypt_row(ready.view, row, ready.change.told, chain, prev, devices)
+
+    async def _pause(self, refusal: Refusal) -> None:
+        await asyncio.sleep(getattr(refusal.error, "retry_after", 0) / 1000 or PAUSE_SECONDS)
+
     async def _prepare(self, conversation: str) -> View | None:
         """Make sure that every device of a conversation has, or will have before the message, the key to it."""
         view = self._contacts.view(conversation)
@@ -157,13 +212,22 @@ class Outbox:
             view = self._contacts.view(conversation)
             if view is None:
                 return None
+        if view.kind == "group":
+            if self._state.account not in view.members:
+                return None
+            self._contacts.rosters.check(conversation, view.members)
+        await self._share(view)
+        return view
+
+    async def _share(self, view: View) -> None:
+        """Give the key of the session to those of a conversation's devices that do not have it."""
         devices = await self._contacts.refresh(view)
         await self._shares.start_sessions(devices)
         with self._db.transaction():
-            shares = self._state.machine.share_key(conversation, devices, self._state.now())
-            self._shares.put(conversation, shares)
+            shares = self._state.machine.share_key(view.id, devices, self._state.now())
+            if view.epoch != FOUNDING:  # nobody is given keys to a group that is not there
+                self._shares.put(view.id, shares)
         await self._shares.flush()
-        return view
 
     def _encrypt(self, view: View, rows: list[Row]) -> list[Row]:
         """Encrypt what is not yet, as far as the session reaches."""
@@ -177,15 +241,15 @@ class Outbox:
                     if used >= MOST_MESSAGES:
                         break
                     used += 1
-                    row = self._encrypt_row(view, row, chain, prev, devices)  # noqa: PLW2901 - the same row, sealed
+                    body: Body = msgspec.json.decode(row.content, type=Body)
+                    row = self._encrypt_row(view, row, body, chain, prev, devices)  # noqa: PLW2901 - the same row, sealed
                 assert row.ciphertext is not None
                 assert row.count is not None
                 chain, prev = Chain(row.count + 1, hashlib.sha256(row.ciphertext).digest()), row.msg_id
                 encrypted.append(row)
         return encrypted
 
-    def _encrypt_row(self, view: View, row: Row, chain: Chain, prev: bytes | None, devices: int) -> Row:
-        body: Body = msgspec.json.decode(row.content, type=Body)
+    def _encrypt_row(self, view: View, row: Row, body: Body, chain: Chain, prev: bytes | None, devices: int) -> Row:
         first = (
             isinstance(body, Profile)
             or self._db.row("select count from outbound where conversation = ?", view.id)[0] == 0
@@ -208,16 +272,21 @@ class Outbox:
 
     def _settle(self, conversation: str, done: list[tuple[Row, int]]) -> None:
         """Note what was accepted."""
-        if not done:
-            return
+        if done:
+            with self._db.transaction():
+                self._note(conversation, done)
+            self._tell(conversation, done)
+
+    def _note(self, conversation: str, done: list[tuple[Row, int]]) -> None:
         sender = self._state.account, self._state.device
-        with self._db.transaction():
-            for row, seq in done:
-                assert row.ciphertext is not None
-                assert row.count is not None
-                self._db.run("delete from outbox where number = ?", row.number)
-                self._timeline.sent(row.msg_id, seq)
-                self._timeline.follow(conversation, sender, row.msg_id, row.ciphertext, row.count)
+        for row, seq in done:
+            assert row.ciphertext is not None
+            assert row.count is not None
+            self._db.run("delete from outbox where number = ?", row.number)
+            self._timeline.sent(row.msg_id, seq)
+            self._timeline.follow(conversation, sender, row.msg_id, row.ciphertext, row.count)
+
+    def _tell(self, conversation: str, done: list[tuple[Row, int]]) -> None:
         for row, seq in done:
             self._state.emit(StateUpdate(conversation, row.msg_id, "sent"))
             waiting = self._waiting.pop(row.msg_id, None)
@@ -230,7 +299,7 @@ class Outbox:
             case StaleEpoch():
                 with self._db.transaction():
                     self._unseal(conversation, row.number)
-                self._contacts.take_stale(conversation, error)
+                await self._contacts.take_stale(conversation, error)
             case OutOfOrder(last):
                 # Nothing was before it on this connection: the store is older than what was sent from it.
                 with self._db.transaction():

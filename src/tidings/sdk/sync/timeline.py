@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from tidings.sdk.store.database import Database
 from tidings.wire import events as e
 from tidings.wire.content import Chain, Content, Text
 
+ORDER: Final = ("sent", "delivered", "read")
 _ROW = "account, device, msg_id, conversation, seq, time, body, state, missing, trusted"
 
 
@@ -28,6 +29,24 @@ class Kept(msgspec.Struct, frozen=True):
     state: State
     missing: bool
     trusted: bool
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far an account got above `since`, where it came in. `expired` are first and last places that it never got."""
+
+    account: str
+    since: int
+    delivered: int
+    read: int
+    expired: list[tuple[int, int]]
+
+    def state(self, seq: int) -> State:
+        """Return how far a message got with this account."""
+        if any(low <= seq <= high for low, high in self.expired):
+            return "expired"
+        if self.delivered < seq:
+            return "sent"  # also where it was looked at but could not be opened
+        return "read" if self.read >= seq else "delivered"
 
 
 class Timeline:
@@ -91,6 +110,18 @@ class Timeline:
         query = "delete from message where account = ? and device = ? and msg_id = ? and state = 'failed'"
         self._db.run(query, self._account, self._device, msg_id)
 
+    def incoming(self, kept: Kept, name: str) -> Incoming:
+        """Return what a program is told of a message; `name` is that of its sender."""
+        assert kept.seq is not None
+        return Incoming(
+            *(kept.account, kept.device, kept.msg_id, kept.conversation, kept.seq, kept.time),
+            sender_name=name,
+            text=kept.body or "",
+            missing=kept.missing,
+            trusted=kept.trusted,
+            own=kept.account == self._account,
+        )
+
     def untaken(self, count: int) -> list[tuple[int, Kept]]:
         """Return messages of others that no program has taken yet, with their numbers."""
         query = f"select number, {_ROW} from message where taken = 0 order by number limit ?"  # noqa: S608 - names above
@@ -119,23 +150,38 @@ class Timeline:
         """Return how far a message of one's own got: its own state, or what the marks of the others say."""
         return self.reached(kept, self.marks(kept.conversation))
 
-    def reached(self, kept: Kept, everyone: Sequence[Receipt]) -> State:
+    def reached(self, kept: Kept, everyone: Sequence[Mark]) -> State:
         """Return how far a message of one's own got by the marks of its conversation."""
-        if kept.state != "sent" or kept.seq is None:
+        if kept.state != "sent":
             return kept.state
-        marks = [mark for mark in everyone if mark.account != self._account]
-        reached = [mark for mark in marks if not any(low <= kept.seq <= high for low, high in mark.expired)]
-        if marks and not reached:
-            return "expired"
-        if not marks or not all(mark.delivered >= kept.seq for mark in reached):
-            return "sent"  # also where it was looked at but could not be opened
-        return "read" if all(mark.read >= kept.seq for mark in reached) else "delivered"
+        states = set(self.receipts(kept, everyone).values())
+        if not states:
+            return "sent"
+        states.discard("expired")  # whom it will never reach is waited for no longer
+        return min(states, key=ORDER.index, default="expired")
 
-    def marks(self, conversation: str) -> list[Receipt]:
-        """Return how far each account got."""
-        query = "select conversation, account, delivered, read, expired from mark where conversation = ?"
-        rows = self._db.rows(query, conversation)
-        return [_receipt(*row) for row in rows]
+    def receipts(self, kept: Kept, everyone: Sequence[Mark]) -> dict[str, State]:
+        """Return how far a message of one's own got with each of the others whom it was for, by account."""
+        seq = kept.seq
+        others = [mark for mark in everyone if mark.account != self._account]
+        return {mark.account: mark.state(seq) for mark in others if mark.since < seq} if seq is not None else {}
+
+    def marks(self, conversation: str) -> list[Mark]:
+        """Return how far each account got; in a group, each that is a member now, whether or not it was heard of."""
+        query = "select account, since, delivered, read, expired from mark where conversation = ?"
+        found = {
+            account: Mark(account, since, delivered, read, json.loads(expired))
+            for account, since, delivered, read, expired in self._db.rows(query, conversation)
+        }
+        row = self._db.row("select since from conversation where id = ? and kind = 'group'", conversation)
+        if row is None:
+            return list(found.values())
+        members: dict[str, int] = json.loads(row[0])
+        nothing = Mark("", 0, 0, 0, [])
+        return [
+            msgspec.structs.replace(found.get(account, nothing), account=account, since=place)
+            for account, place in members.items()
+        ]
 
     def raise_mark(self, mark: e.Marks) -> Receipt:
         """Take in how far an account got; numbers only rise."""
@@ -197,7 +243,3 @@ class Timeline:
 def _kept(row: Any) -> Kept:
     account, device, msg_id, conversation, seq, time, body, state, missing, trusted = row
     return Kept(account, device, msg_id, conversation, seq, time, body, state, bool(missing), bool(trusted))
-
-
-def _receipt(conversation: str, account: str, delivered: int, read: int, expired: str) -> Receipt:
-    return Receipt(conversation, account, delivered, read, [(low, high) for low, high in json.loads(expired)])
