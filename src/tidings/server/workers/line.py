@@ -6,7 +6,6 @@ from tidings.server.gateway.framing import PING as PING_FRAME
 from tidings.server.gateway.framing import PONG as PONG_FRAME
 from tidings.server.gateway.line import ROOM, Peer
 from tidings.server.workers.notes import (
-    BINARY,
     CUT,
     HANG_UP,
     HEARD,
@@ -26,7 +25,6 @@ from tidings.server.workers.notes import (
 if TYPE_CHECKING:
     from tidings.server.workers.post import Post
 
-MESSAGES: Final = frozenset({BINARY, TEXT})
 LITTLE: Final = ROOM // 4
 """Bytes waiting for a socket at which its connection may write on."""
 
@@ -64,9 +62,8 @@ class WorkerLine:
         """See Line."""
         if self.is_gone or self._closing:
             return
-        peer = self._peer
-        if peer.most != self._most:
-            self._tell_most(peer.most)
+        if self._peer.most != self._most:
+            self._tell_most(self._peer.most)
         self._post.write(self._number, data)
         self._count(len(data))
 
@@ -120,20 +117,27 @@ class WorkerLine:
 
     # From the worker
 
-    def take(self, kind: int, payload: bytes) -> None:
-        """Hear what happened on the socket, as the connection of a local one does."""
+    def take_message(self, data: bytes, *, text: bool) -> None:
+        """Hear a message."""
         if self.is_gone:
             return
         peer = self._peer
-        if kind in MESSAGES:
-            if not self._closing:
-                peer.on_message(payload, text=kind == TEXT)
-            peer.on_heard()
-        elif kind == LEFT:
+        if not self._closing:
+            peer.on_message(data, text=text)
+        peer.on_heard()
+
+    def take(self, kind: int, payload: bytes) -> None:
+        """Hear what else happened on the socket."""
+        if self.is_gone:
+            return
+        peer = self._peer
+        if kind == LEFT:
             (self._left,) = NUMBER.unpack(payload)
             if self._paused and self.waiting <= LITTLE:
                 self._paused = False
                 peer.resume_writing()
+        elif kind == TEXT:
+            self.take_message(payload, text=True)
         elif kind == PING:
             if not self._closing:
                 peer.on_ping(payload)

@@ -9,7 +9,18 @@ from typing import Final, NamedTuple
 
 from tidings.server.gateway.line import Peer
 from tidings.server.workers.line import WorkerLine
-from tidings.server.workers.notes import GONE, NUMBER, OPEN, SHARED, WRITE, Notes, write_note, write_shared
+from tidings.server.workers.notes import (
+    BINARY,
+    GONE,
+    HEAD,
+    NUMBER,
+    OPEN,
+    SHARED,
+    WRITE,
+    Notes,
+    write_note,
+    write_shared,
+)
 
 LOG = logging.getLogger("tidings.workers")
 
@@ -36,9 +47,11 @@ class Post(asyncio.Protocol):
         self._notes = Notes()
         self._batch: list[bytes] = []
         self._data: bytes | None = None
-        """The message that was written last,"""
+        """The message of the last note, if it is one,"""
+        self._first = 0
+        """on which connection,"""
         self._numbers: list[int] = []
-        """and on which connections: it crosses the pipe once for all that follow one another."""
+        """and on which others, one after the other: it crosses the pipe once for all of them."""
         self._lines: dict[int, WorkerLine] = {}
         self._number = 0
         self._waiting: deque[Waiting] = deque()
@@ -57,20 +70,24 @@ class Post(asyncio.Protocol):
 
     def write(self, number: int, data: bytes) -> None:
         """Send a message on a connection."""
-        if data is not self._data:
-            if self._numbers:
-                self._settle()
-            elif not self._batch:
-                self._loop.call_soon(self._flush)
-            self._data = data
-        self._numbers.append(number)
+        if data is self._data:
+            self._numbers.append(number)
+            return
+        if self._numbers:
+            self._share()
+        batch = self._batch
+        if not batch:
+            self._loop.call_soon(self._flush)
+        self._data, self._first = data, number
+        batch.append(HEAD.pack(number, WRITE, len(data)) + data)
 
     def put(self, number: int, kind: int, payload: bytes) -> None:
         """Send a note."""
         if self._numbers:
-            self._settle()
-        elif not self._batch:
+            self._share()
+        if not self._batch:
             self._loop.call_soon(self._flush)
+        self._data = None
         self._batch.append(write_note(number, kind, payload))
 
     def close(self) -> None:
@@ -78,20 +95,16 @@ class Post(asyncio.Protocol):
         self._flush()
         self._pipe.close()
 
-    def _settle(self) -> None:
-        """Put the last message into the batch."""
-        numbers, data = self._numbers, self._data
-        assert data is not None
-        self._numbers, self._data = [], None
-        if len(numbers) == 1:
-            self._batch.append(write_note(numbers[0], WRITE, data))
-        else:
-            self._batch.append(write_note(0, SHARED, write_shared(numbers, data)))
+    def _share(self) -> None:
+        """Put one note for all connections in the place of the last message."""
+        assert self._data is not None
+        self._batch[-1] = write_note(0, SHARED, write_shared([self._first, *self._numbers], self._data))
+        self._numbers = []
 
     def _flush(self) -> None:
         if self._numbers:
-            self._settle()
-        batch, self._batch = self._batch, []
+            self._share()
+        batch, self._batch, self._data = self._batch, [], None
         if batch:
             self._pipe.write(b"".join(batch))
 
@@ -130,7 +143,9 @@ class Post(asyncio.Protocol):
         for number, kind, payload in self._notes.read(data):
             line = lines[number]
             try:
-                if kind == GONE:
+                if kind == BINARY:
+                    line.take_message(payload, text=False)
+                elif kind == GONE:
                     del lines[number]
                     line.end()
                 else:
