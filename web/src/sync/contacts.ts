@@ -13,6 +13,9 @@ const UNSIGNED = "the keys of a device are not signed by its owner";
 const STRANGER = "the server puts somebody else into the conversation";
 
 export class Contacts {
+  /** Groups, which are not shown here yet: what is said in them stays as it came. */
+  private readonly groups = new Set<string>();
+
   constructor(private readonly context: Context) {}
 
   // Accounts
@@ -112,6 +115,11 @@ export class Contacts {
     return this.context.db.get("conversations", id);
   }
 
+  /** Returns whether a conversation is known, or known to be a group. */
+  async isKnown(id: string): Promise<boolean> {
+    return this.groups.has(id) || (await this.conversation(id)) !== undefined;
+  }
+
   async directWith(account: string): Promise<ConversationRow | undefined> {
     const all = await this.context.db.getAll("conversations");
     return all.find(({ kind, members }) => kind === "direct" && account in members);
@@ -124,6 +132,7 @@ export class Contacts {
     await write(this.context.db, ["conversations", "accounts"], async (tx) => {
       const store = tx.objectStore("conversations");
       for (const conversation of shown) {
+        if (conversation.kind === "group") this.groups.add(conversation.conversation);
         const before = await store.get(conversation.conversation);
         const members = conversation.members.map(({ account }) => account);
         if (this.isSound(before, conversation.kind, members)) {

@@ -60,7 +60,7 @@ export class Inbox {
     const missing = new Set<string>();
     for (const entry of entries) {
       if (entry.t !== "gap" && !(await this.contacts.sender(entry.sender, entry.device))) unknown.add(entry.sender);
-      if (entry.t !== "key_share" && !(await this.contacts.conversation(entry.conversation))) {
+      if (entry.t !== "key_share" && !(await this.contacts.isKnown(entry.conversation))) {
         missing.add(entry.conversation);
       }
     }

@@ -87,7 +87,7 @@ export class KeyRequests {
       if (row.session === "" || seen.has(name)) continue;
       seen.add(name);
       let { attempts, due } = this.asked.get(name) ?? { attempts: 0, due: now };
-      if (attempts >= WAITS.length) continue;
+      if (attempts >= WAITS.length || !(await this.contacts.conversation(row.conversation))) continue;
       if (due <= now) {
         attempts += 1;
         due = now + (WAITS[attempts] ?? 0);
