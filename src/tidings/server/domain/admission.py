@@ -28,7 +28,7 @@ def admit(head: Head, sender: Box, send: Send, last: bytes | None) -> None:
         blocked = membership.blocked or other.blocked or other.owner.removed
         if not may_write(other.stance, blocked=blocked, strange=other.strange):
             raise Refusal(NotAllowed())
-    if (send.epoch, send.devices) != (head.epoch, head.devices):
+    if send.epoch != head.epoch or send.devices != head.devices:
         raise Refusal(stale(head))
     if send.prev != last:
         raise Refusal(OutOfOrder(None if last == UNKNOWN else last))
@@ -39,6 +39,8 @@ def admit(head: Head, sender: Box, send: Send, last: bytes | None) -> None:
 def check_age(msg_id: bytes, now: int, keep: int) -> None:
     """Raise Refusal if the record of such a message may be gone already, or would not outlive its retries."""
     made = msg_id_time(msg_id)
+    if now - keep <= made <= now:
+        return
     if retention.is_too_old(made, now, keep):
         raise Refusal(TooOld())
     if retention.is_from_the_future(made, now):
@@ -52,12 +54,19 @@ def recipients(head: Head, sender: Box, limit: int) -> tuple[list[Box], list[Box
     """
     reached: list[Box] = []
     full: list[Box] = []
+    mine, alone = sender.account, True
     for member in head.members.values():
-        for box in member.owner.boxes.values():
-            if box.id == sender.id or box.suspended:
+        owner = member.owner
+        for box in owner.boxes.values():
+            if box is sender or box.suspended:
                 continue
-            (reached if box.stored < limit else full).append(box)
-    if head.kind == "direct" and unreachable(head, sender, reached):
+            if box.stored >= limit:
+                full.append(box)
+                continue
+            reached.append(box)
+            if owner is not mine:
+                alone = False
+    if alone and head.kind == "direct":
         raise Refusal(MailboxFull())
     return reached, full
 
@@ -85,7 +94,10 @@ def stale(head: Head) -> StaleEpoch:
 
 def other_member(head: Head, account: int) -> Membership:
     """Return the other member of a direct conversation."""
-    return next(member for number, member in head.members.items() if number != account)
+    for number, member in head.members.items():
+        if number != account:
+            return member
+    raise LookupError(account)
 
 
 def sees_life(head: Head, viewer: int, viewed: int) -> bool:

@@ -51,6 +51,8 @@ class Book:
         self._clock = clock
         self.server_id = server_id
         self._stamp = 0
+        self.now = 0
+        """The time of the transaction under way."""
         self._owners: dict[str, Owner] = {}
         self._owner_names: dict[int, str] = {}
         self._boxes: dict[BoxId, Box] = {}
@@ -95,6 +97,7 @@ class Book:
 
     def begin(self) -> None:
         """See Memory."""
+        self.now = self._clock.now()
         if self.stale:
             self.journal.recall()
             self._newest = self.row("select max(msg_id) from record")[0] or b""
@@ -434,7 +437,7 @@ class Book:
         if not self._stamp:
             self.settle()
             self._stamp = self.row("select max(changed) from mark")[0] or 0
-        self._stamp = mark.changed = max(self._stamp, self._clock.now())
+        self._stamp = mark.changed = max(self._stamp, self.now)
         if owner.id in head.members:
             self.journal.now.marks[head.id, owner.id] = mark
         return Notice(announce.marks_event(head, owner, mark), announce.told_of_mark(head, owner.id, mark, but))

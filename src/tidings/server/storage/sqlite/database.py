@@ -11,7 +11,7 @@ import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import apsw
 
@@ -34,13 +34,9 @@ CACHE_KIB: Final = 8_192
 RETRY_SECONDS: Final = 1.0
 
 
-class Job(NamedTuple):
-    """Work for the writing connection, and who waits for it."""
-
-    work: Callable[..., Any]
-    values: tuple[Any, ...]
-    future: "Future[Any]"
-    grows: bool
+Job = tuple["Future[Any]", bool, Callable[..., Any], tuple[Any, ...]]
+"""Who waits for work of the writing connection, whether it makes the database grow, the work, and what it is given."""
+Outcome = tuple["Future[Any]", Any, Exception | None]
 
 
 class Memory(Protocol):
@@ -142,7 +138,7 @@ class Database:
         if not self.ready:
             future.set_exception(StoreUnavailable())
             return future
-        self._waiting.append(Job(work, values, future, grows))
+        self._waiting.append((future, grows, work, values))
         if not (self._busy or self._planned):
             self._plan()
         return future
@@ -245,10 +241,10 @@ class Database:
             return
         self._thread.do(self._commit, lambda error: self._after_commit(jobs, outcomes, error))
 
-    def _do(self, jobs: list[Job]) -> list[tuple[Job, Any, Exception | None]]:
+    def _do(self, jobs: list[Job]) -> list[Outcome]:
         try:
             self.memory.begin()
-            outcomes = [self._attempt(job) for job in jobs]
+            outcomes = [self._attempt(job) for job in jobs] if self._full else self._attempt_all(jobs)
             self.memory.write_down()
         except apsw.FullError:
             raise
@@ -261,15 +257,26 @@ class Database:
         self.writer.execute("begin immediate")
         return [self._attempt_alone(job) for job in jobs]
 
-    def _attempt(self, job: Job) -> tuple[Job, Any, Exception | None]:
-        if job.grows and self._full:
-            return job, None, StoreUnavailable()
-        try:
-            return job, job.work(*job.values), None
-        except Refusal as refusal:
-            return job, None, refusal
+    def _attempt_all(self, jobs: list[Job]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        add = outcomes.append
+        for future, _, work, values in jobs:
+            try:
+                add((future, work(*values), None))
+            except Refusal as refusal:
+                add((future, None, refusal))
+        return outcomes
 
-    def _attempt_alone(self, job: Job) -> tuple[Job, Any, Exception | None]:
+    def _attempt(self, job: Job) -> Outcome:
+        future, grows, work, values = job
+        if grows and self._full:
+            return future, None, StoreUnavailable()
+        try:
+            return future, work(*values), None
+        except Refusal as refusal:
+            return future, None, refusal
+
+    def _attempt_alone(self, job: Job) -> Outcome:
         self.writer.execute("savepoint job")
         try:
             self.memory.begin()
@@ -280,7 +287,7 @@ class Database:
         except Exception as error:  # noqa: BLE001 - the others of the batch go on
             self.writer.execute("rollback to job")
             self.memory.forget()
-            outcome = job, None, StoreUnavailable(str(error))
+            outcome = job[0], None, StoreUnavailable(str(error))
         self.writer.execute("release job")
         return outcome
 
@@ -289,28 +296,26 @@ class Database:
         self.writer.execute("commit")
         self._step("committed")
 
-    def _after_commit(
-        self, jobs: list[Job], outcomes: list[tuple[Job, Any, Exception | None]], error: BaseException | None
-    ) -> None:
+    def _after_commit(self, jobs: list[Job], outcomes: list[Outcome], error: BaseException | None) -> None:
         if error is not None:
             self._abandon(jobs, error)
         else:
             self._committed(outcomes)
             self._step("answered")
 
-    def _committed(self, outcomes: list[tuple[Job, Any, Exception | None]]) -> None:
+    def _committed(self, outcomes: list[Outcome]) -> None:
         self._end_reading()  # whoever is told of this commit reads what is in it
         self.memory.committed()
         self._busy = self._again = False
         self.batches += 1
         self.jobs += len(outcomes)
-        for job, result, error in outcomes:
-            if job.future.cancelled():
+        for future, result, error in outcomes:
+            if future.cancelled():
                 continue
             if error is None:
-                job.future.set_result(result)
+                future.set_result(result)
             else:
-                job.future.set_exception(error)
+                future.set_exception(error)
         if self._waiting:
             self._plan()
 
@@ -426,5 +431,5 @@ class Database:
 
 
 def _fail(job: Job, error: Exception) -> None:
-    if not job.future.done():
-        job.future.set_exception(error)
+    if not job[0].done():
+        job[0].set_exception(error)

@@ -134,10 +134,15 @@ class Journal:
         self.now, self._since, self._size, self._bytes = Pending(), Pending(), 0, 0
         self.known.clear()
 
-    def add_record(self, record: Row) -> None:
-        """Add the record of a message: see the columns of `record`."""
-        self.now.records.append(record)
-        self.known[record[1], record[0]] = record[3:]
+    def add_message(self, head: Head, box: Box, record: Row) -> None:
+        """Add that a device has sent a message: its record (the columns of `record`), and what follows from it."""
+        now = self.now
+        now.heads[head.id] = head
+        now.tails[head.id, box.id] = record[0]
+        now.records.append(record)
+        self.known[box.id, record[0]] = record[3:]
+        if head.speakers:
+            now.speakers[head.last_sender, head.id] = head.seq
 
     def add_letter(self, letter: Letter) -> None:
         """Add a letter; it has the number `next_letter`."""

@@ -161,14 +161,14 @@ class SqliteMailboxes:
     def put(self, send: Send, sender: BoxId) -> Appended:
         """Append a message within the transaction that is under way."""
         book = self.book
-        box = book.box(sender)
-        now = self._clock.now()
-        digest = hashlib.sha256(send.ciphertext).digest()
-        shelf = book.shelves[sender]
-        known = self._earlier(send.msg_id, sender, digest) if send.msg_id <= shelf.known else None
-        if known is not None:
-            return known
-        admission.check_age(send.msg_id, now, self._retention)
+        box, shelf = book.box(sender), book.shelves[sender]
+        msg_id, ciphertext, now = send.msg_id, send.ciphertext, book.now
+        digest = hashlib.sha256(ciphertext).digest()
+        if msg_id <= shelf.known:
+            known = self._earlier(msg_id, sender, digest)
+            if known is not None:
+                return known
+        admission.check_age(msg_id, now, self._retention)
         head = book.head(send.conversation)
         if head is None:
             raise Refusal(NotAllowed())
@@ -176,36 +176,24 @@ class SqliteMailboxes:
         reached, full = admission.recipients(head, box, self._box_limit)
 
         notices = self._accept_by_writing(head, box) if head.kind == "direct" else []
-        before = head.last_sender, head.run_start
-        seq = head.advance(box.account.id)
-        book.save_head(head)
-        book.save_tail(head, box, send.msg_id)
-        shelf.known = max(shelf.known, send.msg_id)
-        book.journal.add_record((send.msg_id, sender, head.id, seq, now, digest))
+        owner, journal = box.account, book.journal
+        last_sender, run_start = before = head.last_sender, head.run_start
+        seq = head.advance(owner.id)
+        head.tails[sender] = msg_id
+        shelf.known = max(shelf.known, msg_id)
+        journal.add_message(head, box, (msg_id, sender, head.id, seq, now, digest))
         if send.shares:
             self._put_shares(
                 send.shares, [admission.box_of(head, share.account, share.device) for share in send.shares], box
             )
-        places = [(target.id, target.pos + 1) for target in reached]
+        device = box.address.device
+        places: list[tuple[BoxId, int]] = []
         if reached:
             letter = Letter(
-                *(
-                    book.journal.next_letter,
-                    head.id,
-                    box.account.id,
-                    box.address.device,
-                    send.msg_id,
-                    seq,
-                    now,
-                    *before,
-                ),
-                *(places, len(places), send.ciphertext),
-            )
-            book.journal.add_letter(letter)
-            for target in reached:
-                target.stored += 1
-                target.pos = pos = target.pos + 1
-                book.shelves[target.id].letters[pos] = letter
+                journal.next_letter, head.id, owner.id, device, msg_id, seq, now, last_sender, run_start,
+                places, len(reached), ciphertext,
+            )  # fmt: skip
+            self._lay_down(letter, reached)
         for target in full:
             if head.id not in target.gaps:
                 target.gaps |= {head.id}
@@ -214,11 +202,22 @@ class SqliteMailboxes:
             lower = needed_before(seq, member.owner.id, *before)
             if book.mark(head, member.owner).expire(lower, seq):
                 notices.append(book.changed_mark(head, member.owner))
-        boxes = [target.id for target in reached]
+        boxes = [number for number, _ in places]
         if full:
             boxes += [target.id for target in full]
-        message = Message(0, seq, head.name, box.account.name, box.address.device, send.msg_id, now, send.ciphertext)
+        message = Message(0, seq, head.name, owner.name, device, msg_id, now, ciphertext)
         return Appended(seq, now, boxes, notices, message, places)
+
+    def _lay_down(self, letter: Letter, reached: Sequence[Box]) -> None:
+        """Put a letter into mailboxes, and note its places."""
+        self.book.journal.add_letter(letter)
+        shelves, places = self.book.shelves, letter.places
+        for target in reached:
+            target.stored += 1
+            target.pos = pos = target.pos + 1
+            number = target.id
+            shelves[number].letters[pos] = letter
+            places.append((number, pos))
 
     def earlier(self, send: Send, sender: BoxId) -> Appended | None:
         """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
@@ -241,6 +240,8 @@ class SqliteMailboxes:
     def _accept_by_writing(self, head: Head, box: Box) -> list[Notice]:
         notices: list[Notice] = []
         mine, theirs = head.members[box.account.id], admission.other_member(head, box.account.id)
+        if mine.stance == theirs.stance == "open":
+            return notices
         if mine.stance != "open":
             mine.stance = "open"
             self.book.save_member(head, mine)
@@ -319,7 +320,7 @@ class SqliteMailboxes:
                 self._deliver(state, conversation, lower, seq, changed)
         acked = min(ack.pos, state.pos)
         if acked > state.acked:
-            state.acked, state.seen = acked, self._clock.now()
+            state.acked, state.seen = acked, book.now
             book.journal.now.boxes[box] = state
         if state.gaps and state.stored < self._box_limit:
             state.gaps = NONE
@@ -344,14 +345,21 @@ class SqliteMailboxes:
 
     def _ack_letters(self, state: Box, shelf: Shelf, ack: Ack, changed: dict[int, Head]) -> None:
         """Ack letters that are in memory."""
+        book, account, failed = self.book, state.account, ack.failed
         taken: list[int] = []
         for pos, letter in shelf.letters.items():
             if pos > ack.pos:
                 break
             taken.append(pos)
             letter.pending -= 1
-            about = (letter.conversation, letter.owner, letter.seq, letter.time, letter.last_sender, letter.run_start)
-            self._take(state, ack, pos, about, changed)
+            before = letter.last_sender, letter.run_start
+            if failed:
+                about = (letter.conversation, letter.owner, letter.seq, letter.time, *before)
+                self._take(state, ack, pos, about, changed)
+            elif letter.owner != account.id:
+                head = book.head_by_id(letter.conversation)
+                if book.mark(head, account).deliver(needed_before(letter.seq, account.id, *before), letter.seq):
+                    changed[head.id] = head
         state.stored -= len(taken)
         for pos in taken:
             del shelf.letters[pos]
