@@ -46,6 +46,7 @@ def measure(server: Server, stage: Stage) -> Iterator[Figure]:
             started = time.monotonic()
             server.start_again()
             yield Figure(n.START_WAITING.format(f"{size:,}"), time.monotonic() - started, "s")
+            server.until_looked_through()
             options = {"people": people, "in-flight": IN_FLIGHT}
             work = stage.timed("pairs", server, options, stage.of(SECONDS, 2))
             messages = work.report["messages"]

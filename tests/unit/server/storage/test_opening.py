@@ -1,5 +1,6 @@
 """A database is looked through for damage: a small one before it is used, a large one while it is."""
 
+import asyncio
 import contextlib
 import random
 from collections.abc import Iterator
@@ -83,6 +84,26 @@ async def test_an_inspection_that_is_stopped_finds_nothing(large: Path, monkeypa
     inspection = Inspection(large)
     inspection.stop()
     await inspection.run()
+
+
+async def test_an_inspection_gives_way_while_the_log_is_long(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "STEPS", 1)
+    monkeypatch.setattr(opening, "MOST_LOG", 10 * PAGE)
+    monkeypatch.setattr(opening, "AGAIN_SECONDS", 0.01)
+    damage(large, last_page(large))
+    log = large.with_name("large.db-wal")
+    inspection = Inspection(large)
+    with contextlib.closing(apsw.Connection(str(large))) as connection:
+        connection.set_busy_timeout(10_000)
+        connection.execute("pragma wal_autocheckpoint = 0").fetchall()
+        connection.execute("create table long (bytes); insert into long values (zeroblob(100000))")
+        assert opening.log_size(large) == log.stat().st_size > 10 * PAGE
+        looking = asyncio.create_task(inspection.run())
+        await asyncio.sleep(0)
+        assert not looking.done()
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        with pytest.raises(Corrupt, match="damaged"):
+            await looking
 
 
 async def test_a_small_database_is_looked_through_before_it_is_used_and_not_again(

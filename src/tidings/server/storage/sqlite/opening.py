@@ -20,6 +20,12 @@ FIRST_PAGES: Final = 2_000
 """How many of each table in a larger one: with a million messages all of them would take more than a second."""
 STEPS: Final = 100_000
 """Pages, or steps of a statement, after which an inspection looks whether it is to stop."""
+NICE: Final = 10
+"""An inspection gets a tenth of what the server's own thread gets on the same processor."""
+MOST_LOG: Final = 67_108_864
+"""Bytes of the log at which an inspection lets it be cut, and tries again"""
+AGAIN_SECONDS: Final = 60.0
+"""after so long."""
 
 
 class Corrupt(Exception):
@@ -75,7 +81,7 @@ class Inspection:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stopped = False
+        self._stopped = threading.Event()
 
     async def run(self) -> None:
         """Look through it. Raises Corrupt, and then the next check looks through it as a whole."""
@@ -85,24 +91,44 @@ class Inspection:
 
     def stop(self) -> None:
         """Let it end soon."""
-        self._stopped = True
+        self._stopped.set()
 
     def _look(self) -> None:
         if sys.platform == "linux":
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # of this thread alone
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)  # of this thread alone
         try:
             with contextlib.closing(open_file(self._path, None)) as connection:
-                connection.set_progress_handler(lambda: self._stopped, STEPS)
-                for table in _tables(connection):  # one by one: the log can be cut in between
-                    _ask(connection, self._path, f"pragma quick_check({table})")
+                tables = _tables(connection)
+                connection.set_progress_handler(self._gives_way, STEPS)
+                for table in tables:  # one by one: the log can be cut in between
+                    while not self._look_at(table, connection):
+                        if self._stopped.wait(AGAIN_SECONDS):
+                            return
             LOG.info("a large database was looked through, without damage")
-        except apsw.InterruptError:
-            return
         except (Corrupt, apsw.CorruptError) as error:
             _suspicion(self._path).touch()
             raise error if isinstance(error, Corrupt) else _corrupt(self._path, str(error)) from None
         except apsw.Error as error:
             LOG.warning("a database could not be looked through", extra={"reason": type(error).__name__})
+
+    def _look_at(self, table: str, connection: apsw.Connection) -> bool:
+        """Look through a table; return whether it came to its end."""
+        try:
+            _ask(connection, self._path, f"pragma quick_check({table})")
+        except apsw.InterruptError:
+            return False
+        return True
+
+    def _gives_way(self) -> bool:
+        """Return whether to let go of the database: what it reads cannot be cut from the log meanwhile."""
+        return self._stopped.is_set() or log_size(self._path) > MOST_LOG
+
+
+def log_size(path: Path) -> int:
+    """Return the bytes of a database's write-ahead log."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.with_name(path.name + "-wal").stat().st_size
+    return 0
 
 
 def open_file(path: Path, vfs: str | None) -> apsw.Connection:
