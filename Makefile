@@ -9,7 +9,7 @@ KILLS ?= 1000
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE  # tests start hundreds of programs, which would compile everything anew
 
-.PHONY: help setup setup-test run test check format wire wire-check lint types web-check chaos tour bench lock clean
+.PHONY: help setup setup-test run test check format wire wire-check lint types web-check chaos tour bench bench-peers bench-guard lock clean
 
 help: ## Say what there is.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,18 @@ tour: setup-test ## Take the pictures in docs/tour anew.
 bench: setup-test ## Measure: messages a second and CPU of each, memory of an idle connection.
 	$(BIN)/tidings bench relay --pairs 200 --seconds 20
 	$(BIN)/tidings bench idle --connections 15000
+
+# What `make bench-peers` measures: ONLY=w1,w4 SERVERS=tidings,prosody ROUNDS=1, SHORT=1 to see it work, JOIN=1 to keep
+# the figures of other workloads from before.
+BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--servers $(SERVERS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+	$(if $(SHORT),--short) $(if $(JOIN),--join)
+
+bench-peers: setup ## Measure beside ejabberd and Prosody, in one run: docs/benchmarks.md, build/bench/peers.json.
+	@tools/prepare.sh bench
+	$(BIN)/python -m bench $(BENCH)
+
+bench-guard: setup ## Fail if a message costs a quarter more than in the last release, or than was recorded (RECORD=1).
+	$(BIN)/python -m bench.guard $(if $(RECORD),--record)
 
 lock: ## Pin the newest versions that fit, with their hashes.
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \

@@ -15,7 +15,6 @@ import apsw
 
 from tidings.cli.benching import BenchFailed
 
-MAILBOXES: Final = 500
 FIRST: Final = 2
 """Messages of each mailbox that the server took itself."""
 SPAN_MS: Final = 86_400_000
@@ -41,42 +40,52 @@ ENTRY: Final = {"pos": "f.pos + s.k", "ref": f":top + 1 + {PLACE}"}
 
 
 def multiply(data: Path, messages: int) -> None:
-    """Let so many messages wait where FIRST wait in each of MAILBOXES, in a folder that no server runs on."""
-    more = messages // MAILBOXES - FIRST
-    if more * MAILBOXES + FIRST * MAILBOXES != messages or more < 0:
-        raise BenchFailed(f"{messages} messages are not the same number for each of {MAILBOXES} mailboxes")
+    """Let so many messages wait in all, the same number in each mailbox where FIRST wait, in a folder without a server.
+
+    Raises BenchFailed.
+    """
     if shutil.disk_usage(data).free < messages * BYTES_OF_DISK:
         raise BenchFailed(f"{messages:,} waiting messages need {messages * BYTES_OF_DISK / 1e9:.0f} GB on the disk")
-    if not more:
-        return
     with contextlib.closing(apsw.Connection(str(data / "mailboxes.db"))) as database:
         # Whoever kills this run throws the folder away: no log, no fsync, one transaction.
         for pragma in ("journal_mode = off", "synchronous = off", "locking_mode = exclusive", "temp_store = memory",
                        f"cache_size = -{CACHE_KIB}"):  # fmt: skip
             database.execute(f"pragma {pragma}").fetchall()
-        with database:
-            _multiply(database, more)
+        boxes, before = _numbers(database)
+        more, rest = divmod(messages - before, boxes)
+        if before != boxes * FIRST or rest or more < 0:
+            raise BenchFailed(f"{before} messages in {boxes} mailboxes cannot become {messages}")
+        if more:
+            with database:
+                _multiply(database, boxes, more)
         database.execute("pragma journal_mode = wal").fetchall()
-        (found,) = database.execute("select count(*) from entry").fetchone() or (0,)
-    if found != messages:
-        raise BenchFailed(f"{found:,} messages wait instead of {messages:,}")
+        found = _numbers(database)
+    if found != (boxes, messages):
+        raise BenchFailed(f"{found[1]:,} messages wait instead of {messages:,}")
 
 
-def _multiply(database: apsw.Connection, more: int) -> None:
+def _numbers(database: apsw.Connection) -> tuple[int, int]:
+    """Return how many mailboxes hold something, and how many messages there are."""
+    boxes, messages = database.execute("select count(distinct box), count(*) from entry where kind = 0").fetchone() or (
+        0,
+        0,
+    )
+    return int(boxes), int(messages)
+
+
+def _multiply(database: apsw.Connection, boxes: int, more: int) -> None:
     (top,) = database.execute("select max(id) from letter").fetchone() or (0,)
-    values = {"boxes": MAILBOXES, "more": more, "top": top, "now": time.time_ns() // 1_000_000, "span": SPAN_MS}
+    values = {"boxes": boxes, "more": more, "top": top, "now": time.time_ns() // 1_000_000, "span": SPAN_MS}
     # What is read from tables of its own may be written row by row.
-    letters = "select * from letter l"
-    database.execute(f"create temp table letters as {letters} where l.seq = {FIRST} order by l.conversation")
+    database.execute(f"create temp table letters as select * from letter where seq = {FIRST} order by conversation")
     for name, query in (
         ("letter", "select * from letters"),
         ("record", "select r.* from record r join letters l on l.msg_id = r.msg_id order by l.conversation"),
         ("entry", "select e.* from entry e join letters l on e.kind = 0 and e.ref = l.id order by l.conversation"),
     ):
         database.execute(f"create temp table first_{name} as select row_number() over () - 1 as i, * from ({query})")
-        (boxes,) = database.execute(f"select count(*) from first_{name}").fetchone() or (0,)
-        if boxes != MAILBOXES:
-            raise BenchFailed(f"{boxes} mailboxes hold {FIRST} messages instead of {MAILBOXES}")
+        if database.execute(f"select count(*) from first_{name}").fetchone() != (boxes,):
+            raise BenchFailed(f"the second message of each of {boxes} mailboxes is not in the table {name}")
     database.execute("create temp table step (k integer primary key)")
     steps = "with recursive n(k) as (select 1 union all select k + 1 from n where k < ?)"
     database.execute(f"insert into step {steps} select k from n", (more,))
@@ -87,7 +96,7 @@ def _multiply(database: apsw.Connection, more: int) -> None:
     database.execute(
         "update tail set msg_id = (select msg_id from letter where id = :last + f.i)"
         " from first_letter f where tail.conversation = f.conversation",
-        {"last": top + 1 + (more - 1) * MAILBOXES},
+        {"last": top + 1 + (more - 1) * boxes},
     )
     database.execute(
         "update conversation set seq = seq + ? where id in (select conversation from first_letter)", (more,)

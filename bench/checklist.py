@@ -54,8 +54,10 @@ def _least(title: str, mine: float | None, other: float | None, unit: str, times
 def _bound(title: str, value: float | None, unit: str, most: float | None, why: str = "") -> Line:
     """Ask that a figure is at most so high."""
     if value is None or most is None:
-        return Line(f"{title}: at most {f'{_told(most)} {unit}' if most is not None else why}", None)
-    return Line(f"{title}: {_told(value)} {unit}, asked at most {_told(most)}{why and f' ({why})'}", value <= most)
+        return Line(f"{title}: at most {why if most is None else _told(most)} {unit}".rstrip(), None)
+    return Line(
+        f"{title}: {f'{_told(value)} {unit}'.rstrip()}, asked at most {_told(most)}{why and f' ({why})'}", value <= most
+    )
 
 
 def _relay(table: Table) -> Iterator[Line]:

@@ -12,6 +12,11 @@ from bench.picture import told
 BEGIN: Final = "<!-- figures: written by make bench-peers -->"
 END: Final = "<!-- /figures -->"
 
+PICTURE: Final = """<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="benchmarks-dark.svg">
+  <img src="benchmarks-light.svg" width="960" alt="Bars for each thing that was measured: Tidings beside other servers">
+</picture>"""
+
 TITLES: Final = {
     "w1": "W1: pairs with receipts",
     "w2": "W2: messages for the absent, and a killed server",
@@ -36,7 +41,7 @@ def write_page(run: Run, page: Path) -> None:
 def figures(run: Run) -> str:
     """Return all figures of a run, as Markdown."""
     table = Table(together(run.samples))
-    parts = ["\n".join(_surroundings(run, table)), "### What was asked\n\n" + "\n".join(_asked(table))]
+    parts = [PICTURE, "\n".join(_surroundings(run, table)), "### What was asked\n\n" + "\n".join(_asked(table))]
     for workload, title in TITLES.items():
         some = [one for one in table.results if one.workload == workload]
         if some:

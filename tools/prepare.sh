@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what Debian has and a bare machine lacks: for running (run), and for the tests (test). As root it uses
-# apt; otherwise it says in one line what to install.
+# Installs what Debian has and a bare machine lacks: for running (run), for the tests (test), and for measuring beside
+# other servers (bench). As root it uses apt; otherwise it says in one line what to install.
 set -eu
 
 missing=""
@@ -20,6 +20,15 @@ if [ "${1:-run}" = test ]; then
     [ -n "$(find $fonts -name 'NotoColorEmoji*' 2>/dev/null)" ] || missing="$missing fonts-noto-color-emoji"
     [ -n "$(find $fonts -name 'NotoSansCJK*' 2>/dev/null)" ] || missing="$missing fonts-noto-cjk"
     [ -n "$(find $fonts -name 'NotoSansHebrew*' 2>/dev/null)" ] || missing="$missing fonts-noto-core"
+fi
+
+if [ "${1:-run}" = bench ]; then
+    [ -e /usr/sbin/ejabberdctl ] || missing="$missing ejabberd"
+    [ -n "$(find /usr/lib/erlang/lib -maxdepth 1 -name 'p1_sqlite3-*' 2>/dev/null)" ] || missing="$missing erlang-p1-sqlite3"
+    want prosody prosody
+    want gcc gcc libc6-dev
+    want taskset util-linux
+    [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
 fi
 
 [ -z "$missing" ] && exit 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from bench import names as n
-from bench.backlog import FIRST, MAILBOXES, multiply
+from bench.backlog import FIRST, multiply
 from bench.figures import Figure
 from bench.servers import Server, pairs, some
 from bench.stage import Stage, say
@@ -16,6 +16,7 @@ from tidings.cli.benching import BenchFailed
 
 SIZES: Final = (1_000, 100_000, 10_000_000)
 SHORT_SIZES: Final = (1_000, 10_000)
+MAILBOXES: Final = 500
 ROUNDS: Final = 2
 """Of this workload itself: its folders are made once."""
 SECONDS: Final = 6.0
