@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -23,15 +24,22 @@ from tidings.server.services.passwords import Passwords
 
 START_SECONDS = 30.0
 PASSWORD = "correct horse battery"
+PORTS = random.SystemRandom()
+"""Other programs choose their ports at the same time, which no seed may make the same."""
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback that nobody has now.
+
+    It is none of those that the system gives to connections that go out (from 32768 on): one of them could take it
+    before a server does, or while a server is down that comes back. Browsers refuse some below 11,000.
+    """
+    while True:
+        port = PORTS.randrange(11_000, 30_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess:

@@ -21,7 +21,9 @@ import uvloop
 
 from faults.chaos import planted
 from faults.chaos.board import Board
+from support.server import CHEAP
 from tidings.server.app import Settings, serve
+from tidings.server.services.passwords import Passwords
 
 
 def say(**fields: object) -> None:
@@ -31,7 +33,7 @@ def say(**fields: object) -> None:
 
 def live(settings: Settings, board: Board, fault: str) -> None:
     """Be the server, until killed or told to stop."""
-    replaced: dict[str, Any] = {"on_step": board.note}
+    replaced: dict[str, Any] = {"on_step": board.note, "passwords": Passwords(CHEAP)}
     if fault != "none":
         replaced["around_mailboxes"] = partial(planted.plant, fault)
     uvloop.run(serve(settings, lambda *_: say(what="ready"), **replaced))

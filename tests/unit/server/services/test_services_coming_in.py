@@ -47,10 +47,12 @@ class Door(NamedTuple):
 
 @pytest.fixture
 async def door(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Door]:
+    """With hashes that cost next to nothing, and are still dearer than those of the past."""
     async with household(tmp_path, clock) as house:
         server, wakes = house.server, HeardWakes()
+        passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
         registration = Registration(
-            *(server.accounts, server.keys, Passwords(), clock, server.rates, server.metrics),
+            *(server.accounts, server.keys, passwords, clock, server.rates, server.metrics),
             server_id=house.server_id,
         )
         credentials = Credentials(
@@ -128,9 +130,13 @@ async def test_a_password_that_was_hashed_in_the_past_is_hashed_anew(door: Door)
     await door.registration.sign_in(http.SignIn("ada", PASSWORD), HERE)
     kept = await accounts.password(ada.account)
     assert kept != weak
-    assert "m=65536" in kept
+    assert "m=16,t=2,p=1" in kept
     await door.registration.sign_in(http.SignIn("ada", PASSWORD), HERE)
     assert await accounts.password(ada.account) == kept
+
+
+async def test_passwords_are_hashed_as_rfc_9106_advises_where_memory_is_scarce() -> None:
+    assert "$argon2id$v=19$m=65536,t=3,p=4$" in await Passwords().hash(PASSWORD)
 
 
 # Cookies
