@@ -210,6 +210,26 @@ async def test_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp_path: Pa
             assert connection.line.waiting <= ROOM + len(pings)
 
 
+async def test_a_worker_that_can_hold_no_more_sockets_refuses_and_goes_on(tmp_path: Path) -> None:
+    async with local_server(tmp_path, settings={"workers": 2}) as server:
+        async with RawSocket.connect(server.port) as one, RawSocket.connect(server.port) as other:
+            await one.event()
+            await other.event()
+        await eventually(lambda: len(server.server.bounds) == 0)
+        workers = workers_of(os.getpid())
+        _, most = workers[0].rlimit(psutil.RLIMIT_NOFILE)
+        for worker in workers:
+            worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds() // 2, most))
+        with pytest.raises(asyncio.IncompleteReadError):
+            async with RawSocket.connect(server.port):
+                pass
+        await eventually(lambda: len(server.server.bounds) == 0)
+        for worker in workers:
+            worker.rlimit(psutil.RLIMIT_NOFILE, (most, most))
+        async with RawSocket.connect(server.port) as again:
+            assert isinstance(await again.event(), e.Challenge)
+
+
 class Echo:
     """Sends every message back, whatever becomes of its line."""
 

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 import time
-from asyncio.subprocess import Process
+from subprocess import DEVNULL, Popen, TimeoutExpired
 from typing import Final
 
 from tidings.server.gateway.line import Peer
@@ -31,7 +31,7 @@ class Crew:
 
     def __init__(self, count: int) -> None:
         self._count = count
-        self._running: dict[Post, Process] = {}
+        self._running: dict[Post, Popen[bytes]] = {}
         self._keeping: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -45,7 +45,7 @@ class Crew:
             task.cancel()
         for post in self._running:
             post.close()
-        await asyncio.gather(*(_end(process) for process in self._running.values()))
+        await asyncio.gather(*(asyncio.to_thread(_end, process) for process in self._running.values()))
 
     def take(self, transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: str | None, text: bool) -> bool:
         """Let the worker that has the fewest connections answer an upgrade (see websocket.accept).
@@ -68,11 +68,10 @@ class Crew:
         with theirs, taking:
             ours.setblocking(False)  # noqa: FBT003 - its only argument
             giving.setblocking(False)  # noqa: FBT003
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", PROGRAM, str(theirs.fileno()), str(taking.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), taking.fileno()),
+            ends = theirs.fileno(), taking.fileno()
+            # Not by the loop: uvloop's children hold copies of what it keeps of our own input and output.
+            process = Popen(  # noqa: S603, ASYNC220 - our own program, and it is started within a few milliseconds
+                [sys.executable, "-P", "-m", PROGRAM, *map(str, ends)], stdin=DEVNULL, stdout=DEVNULL, pass_fds=ends
             )
         _, post = await asyncio.get_running_loop().create_unix_connection(lambda: Post(giving), sock=ours)
         self._running[post] = process
@@ -84,7 +83,7 @@ class Crew:
         while True:
             begun = time.monotonic()
             await post.ended.wait()
-            code = await _end(self._running.pop(post))
+            code = await asyncio.to_thread(_end, self._running.pop(post))
             healthy = not delay or time.monotonic() - begun >= HEALTHY_SECONDS
             delay = SOON if healthy else min(2 * delay, LATE)
             LOG.error("a worker died", extra={"code": code, "seconds": delay})
@@ -92,10 +91,10 @@ class Crew:
             post = await self._begin()
 
 
-async def _end(process: Process) -> int:
+def _end(process: Popen[bytes]) -> int:
     """Wait until a worker has ended, and see to it; return its exit code."""
     try:
-        return await asyncio.wait_for(process.wait(), STOP_SECONDS)
-    except TimeoutError:
+        return process.wait(STOP_SECONDS)
+    except TimeoutExpired:
         process.kill()
-        return await process.wait()
+        return process.wait()

@@ -18,6 +18,7 @@ import uvloop
 
 from tidings.server.gateway.line import ROOM, Line
 from tidings.server.gateway.websocket import Turn, WebSocket, accept
+from tidings.server.telemetry.log import start_logging
 from tidings.server.workers.notes import (
     BINARY,
     CUT,
@@ -296,6 +297,7 @@ def _arrange() -> None:
 
 def main() -> None:
     """Run until the core ends."""
+    start_logging("warning")
     pipe, descriptors = (socket.socket(fileno=int(word)) for word in sys.argv[1:])
     _arrange()
     loop = uvloop.new_event_loop()
