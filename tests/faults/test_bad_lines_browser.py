@@ -8,9 +8,11 @@ import pytest
 from playwright.async_api import expect
 
 from support.browser import browser_person, chromium
+from support.futures import to_be_read
 from support.sdk import Reader, online
 from support.server import local_server, new_person
-from tidings.server.ports.mailboxes import BoxId, Mailboxes, Page
+from tidings.server.ports.mailboxes import Appended, BoxId, Mailboxes, Page
+from tidings.wire.commands import Send
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
@@ -30,6 +32,10 @@ class LosesOne:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
+
+    def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
+        """See Mailboxes."""
+        return to_be_read(self.real.append(send, sender))
 
     def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
         """See Mailboxes."""

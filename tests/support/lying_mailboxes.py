@@ -4,10 +4,11 @@ import asyncio
 from asyncio import Future
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
+from support.futures import then, to_be_read
 from tidings.server.ports.mailboxes import Appended, BoxId, Mailbox, Mailboxes, Notice, Page
 from tidings.wire.commands import Ack, Send, ShareKeys
 from tidings.wire.content import Megolm, unpack
@@ -15,9 +16,6 @@ from tidings.wire.errors import Refusal, WireError
 from tidings.wire.events import Message, Stored
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 Script = Callable[[Address, Sequence[Stored]], Sequence[Stored]]
 
@@ -96,7 +94,7 @@ class LyingMailboxes:
             self._addresses[found.id] = found.address
             return found._replace(acked=self._told.setdefault(found.id, Told()).acked)
 
-        return _then(self.real.find(device), note)
+        return then(self.real.find(device), note)
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
@@ -104,8 +102,7 @@ class LyingMailboxes:
         self.sent.append((address, send))
         refusal = self.refuses(address, send)
         if refusal is None:
-            # Nobody is told of a place: devices read everything from here, where it can be changed.
-            return _then(self.real.append(send, sender), lambda appended: appended._replace(places=()))
+            return to_be_read(self.real.append(send, sender))
         refused: Future[Appended] = asyncio.get_running_loop().create_future()
         refused.set_exception(Refusal(refusal))
         return refused
@@ -126,7 +123,7 @@ class LyingMailboxes:
         """See Mailboxes."""
         told = self._told.setdefault(box, Told())
         address = self._addresses[box]
-        return _then(self.real.read(box, told.top, count), lambda page: told.tell(page, address, self.script, after))
+        return then(self.real.read(box, told.top, count), lambda page: told.tell(page, address, self.script, after))
 
     def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
         """See Mailboxes."""
@@ -178,18 +175,3 @@ def with_letters(device: str, change: Callable[[list[Message]], Sequence[Stored]
         return [*others, *(change(letters) if letters else [])]
 
     return script
-
-
-def _then(future: "Future[A]", change: Callable[[A], B]) -> "Future[B]":
-    """Return a Future of what `change` makes of the result of another one."""
-    changed: Future[B] = asyncio.get_running_loop().create_future()
-
-    def settle(done: "Future[A]") -> None:
-        error = done.exception()
-        if error is not None:
-            changed.set_exception(error)
-        else:
-            changed.set_result(change(done.result()))
-
-    future.add_done_callback(settle)
-    return changed

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from support.futures import to_be_read
 from tidings.server.ports.mailboxes import Appended, BoxId, Mailboxes, Page
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.wire.commands import Send
@@ -55,17 +56,7 @@ class AtReading(Plant):
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
-        told: Future[Appended] = asyncio.get_running_loop().create_future()
-
-        def tell(appended: "Future[Appended]") -> None:
-            error = appended.exception()
-            if error is not None:
-                told.set_exception(error)
-            else:
-                told.set_result(appended.result()._replace(places=()))
-
-        self.real.append(send, sender).add_done_callback(tell)
-        return told
+        return to_be_read(self.real.append(send, sender))
 
 
 class SwappedOrder(AtReading):
