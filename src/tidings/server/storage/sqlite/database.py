@@ -32,6 +32,12 @@ LOG_PAGES: Final = 4000
 CACHE_KIB: Final = 8_192
 """The writing connection's cache; pages beyond it are a copy away, in the system's."""
 RETRY_SECONDS: Final = 1.0
+PACE: Final = 0.001
+"""Seconds that a commit rests behind the one before while much is coming, so that more share it."""
+MUCH: Final = 8.0
+"""Jobs that come within PACE, on average: a quarter of what the loop can do. With less it rests for nothing."""
+ENOUGH: Final = 64
+"""Jobs that are worth a commit at once."""
 
 
 Job = tuple["Future[Any]", bool, Callable[..., Any], tuple[Any, ...]]
@@ -98,6 +104,8 @@ class Database:
         self._busy = False
         self._reading = False
         self._planned = False
+        self._began = self._ended = 0.0
+        self._flow = 0.0
         self._full = False
         self._again = False
         self._stopped = False
@@ -139,7 +147,7 @@ class Database:
             future.set_exception(StoreUnavailable())
             return future
         self._waiting.append((future, grows, work, values))
-        if not (self._busy or self._planned):
+        if not self._busy and (not self._planned or len(self._waiting) == ENOUGH):
             self._plan()
         return future
 
@@ -212,8 +220,14 @@ class Database:
                 self.reader.execute("commit")
 
     def _plan(self) -> None:
-        if not self._busy and not self._planned:
-            self._planned = True
+        """Let the next transaction begin: at once, or when the time is up for which it rests while much is coming."""
+        if self._busy:
+            return
+        self._planned = True
+        rest = self._ended + PACE - self._loop.time() if self._flow >= MUCH else 0.0
+        if rest > 0 and len(self._waiting) < ENOUGH:
+            self._loop.call_later(rest, self._run)
+        else:
             self._loop.call_soon(self._run)
 
     def _run(self) -> None:
@@ -222,6 +236,7 @@ class Database:
             return
         jobs, self._waiting = self._waiting, []
         self._busy = True
+        self._measure(len(jobs))
         before = self.writer.total_changes()
         try:
             self.writer.execute("begin immediate")
@@ -240,6 +255,12 @@ class Database:
                 self._committed(outcomes)
             return
         self._thread.do(self._commit, lambda error: self._after_commit(jobs, outcomes, error))
+
+    def _measure(self, jobs: int) -> None:
+        """Note how much is coming."""
+        now = self._loop.time()
+        passed, self._began = now - self._began, now
+        self._flow += 0.2 * (jobs * PACE / max(passed, PACE / 10) - self._flow)
 
     def _do(self, jobs: list[Job]) -> list[Outcome]:
         try:
@@ -307,6 +328,7 @@ class Database:
         self._end_reading()  # whoever is told of this commit reads what is in it
         self.memory.committed()
         self._busy = self._again = False
+        self._ended = self._loop.time()
         self.batches += 1
         self.jobs += len(outcomes)
         for future, result, error in outcomes:
