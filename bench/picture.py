@@ -59,6 +59,10 @@ class Panel(NamedTuple):
         return HEAD + ROW * len(self.bars)
 
 
+LEGEND: Final = (
+    "Tidings has every message on the disk before anybody hears of it. The others relay from memory,"
+    " or archive without waiting."
+)
 LESS: Final = "less is better"
 MORE: Final = "more is better"
 
@@ -89,6 +93,10 @@ def panels(table: Table) -> list[Panel]:
         if (one := table.find(n.TIDINGS, "w6", n.WAITING.format(count))) is not None
     ]
     found.append(Panel("Processor time of a message as the store grows (µs)", "should stay the same", growth))
+    one, two = table.find(n.TIDINGS, "w1", n.RATE), table.find(n.WORKERS.format(2), "w1", n.RATE_ALONE)
+    if one is not None and two is not None:
+        cores = [_bar(one, "one worker"), _bar(two, "two workers")]
+        found.append(Panel("Messages a second on two cores", "without what the load generator took", cores))
     return [panel for panel in found if panel.bars]
 
 
@@ -102,7 +110,7 @@ def picture(charts: Sequence[Panel], palette: Palette) -> str:
     """Return the charts, two beside each other, as SVG."""
     width = (WIDTH - MARGIN * (COLUMNS + 1)) / COLUMNS
     parts: list[str] = []
-    top = MARGIN
+    top = 2 * MARGIN
     for start in range(0, len(charts), COLUMNS):
         row = charts[start : start + COLUMNS]
         for column, panel in enumerate(row):
@@ -116,6 +124,7 @@ def picture(charts: Sequence[Panel], palette: Palette) -> str:
             "<title>Tidings beside other servers</title>",
             f"<style>{style}</style>",
             f'<rect width="{WIDTH}" height="{top}" fill="{palette.page}"/>',
+            f'<text class="f" x="{MARGIN}" y="{MARGIN}">{escape(LEGEND)}</text>',
             *parts,
             "</svg>",
             "",
@@ -156,7 +165,8 @@ def _bar(one: Result, label: str) -> Bar:
 
 
 def _of(table: Table, workload: str, metric: str) -> Iterator[Result]:
+    """Yield who has a figure; what several workers do on all cores is a chart of its own."""
     for server in table.servers(workload, metric):
         found = table.find(server, workload, metric)
-        if found is not None:
+        if found is not None and not server.endswith("workers"):
             yield found
