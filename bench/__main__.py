@@ -13,14 +13,13 @@ from bench import figures
 from bench.figures import Run, Surroundings, Table, together
 from bench.load import LoadFailed, build
 from bench.machine import Cores, machine_told, need_taskset, today
-from bench.peers.peer import PeerFailed
 from bench.peers.variants import missing
 from bench.picture import write_pictures
 from bench.report import as_text, write_page
 from bench.stage import say
 from bench.turns import WORKLOADS, Turns
 from tidings.cli.benching import BenchFailed
-from tidings.cli.benching.disk import prepare
+from tidings.cli.benching.disk import Disk, prepare
 from tidings.cli.benching.idle import raise_descriptors
 
 ROOT: Final = Path(__file__).parents[1]
@@ -36,15 +35,15 @@ def main() -> int:
         return 0
     started = time.monotonic()
     try:
-        run = _run(options)
-    except (BenchFailed, LoadFailed, PeerFailed) as error:
+        run, failures = _run(options)
+    except (BenchFailed, LoadFailed) as error:
         print(f"no figures: {error}", file=sys.stderr)
         return 1
-    if options.join:
-        run = joined(figures.read(options.folder), run)
-    write_all(run, options.folder, page=not options.short and _is_whole(run))
+    write_all(run, options.folder, page=not (failures or options.servers or run.surroundings.short) and _is_whole(run))
+    for failure in failures:
+        print(f"no figures of {failure}", file=sys.stderr)
     say(f"{time.monotonic() - started:.0f} s")
-    return 0
+    return 1 if failures else 0
 
 
 def _options() -> argparse.Namespace:
@@ -67,7 +66,8 @@ def _words(text: str) -> list[str]:
     return [word for word in text.lower().replace(",", " ").split() if word]
 
 
-def _run(options: argparse.Namespace) -> Run:
+def _run(options: argparse.Namespace) -> tuple[Run, list[str]]:
+    """Return what the workloads brought, and which turns failed. Whoever ends it early finds the workloads before."""
     need_taskset()
     lacking = missing()
     if lacking:
@@ -81,25 +81,35 @@ def _run(options: argparse.Namespace) -> Run:
     cores = Cores.found()
     turns = Turns(folder.resolve(), cores, short=options.short)
     say(f"{cores.told()}; {disk.type} on {disk.device}, an fsync takes {disk.fsync_p50_ms} ms")
+    before = figures.read(options.folder) if options.join else None
+    run = Run(_surroundings(turns, disk, options), turns.samples)
     try:
         for name in options.only:
+            started = time.monotonic()
             turns.play(name, options.rounds, options.servers)
+            say(f"{name} took {time.monotonic() - started:.0f} s")
+            run = Run(_surroundings(turns, disk, options), turns.samples)
+            run = run if before is None else joined(before, run)
+            figures.write(run, options.folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    return run, turns.failures
+
+
+def _surroundings(turns: Turns, disk: Disk, options: argparse.Namespace) -> Surroundings:
     machine, system, python = machine_told()
-    surroundings = Surroundings(
+    return Surroundings(
         date=today(),
         machine=machine,
         system=system,
         disk=f"{disk.type} on {disk.device}",
-        cores=cores.told(),
+        cores=Cores.found().told(),
         python=python,
         servers=turns.versions,
         durability=turns.durability,
         limits=turns.limits,
         short=options.short,
     )
-    return Run(surroundings, turns.samples)
 
 
 def joined(before: Run, now: Run) -> Run:

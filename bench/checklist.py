@@ -71,9 +71,9 @@ def _relay(table: Table) -> Iterator[Line]:
 
 def _half(table: Table) -> Iterator[Line]:
     for name, metric, fsyncs in (("p50", n.P50_HALF, 1), ("p99", n.P99_HALF, 3)):
-        fsync = table.median(n.MACHINE, n.FSYNC, name)
+        fsync = table.median(n.MACHINE, n.FSYNC, n.P50)
         most = None if fsync is None else fsyncs * fsync + WAIT_MS
-        why = f"{fsyncs} fsync{'s' * (fsyncs > 1)} ({name}) plus {WAIT_MS:g} ms"
+        why = f"{'one fsync' if fsyncs == 1 else 'three fsyncs'} plus {WAIT_MS:g} ms"
         yield _bound(f"W1 {name} at half load", table.median(n.TIDINGS, "w1", metric), "ms", most, why)
     half, full = (table.median(n.TIDINGS, "w1", metric) for metric in (n.CPU_HALF, n.CPU))
     yield _most("W1 CPU per message at half load", half, full, "us", 2, "at maximum")

@@ -25,6 +25,7 @@ import uvloop
 
 from bench.calibration import VERSION, loop
 from bench.machine import Cores, free_port
+from tidings.cli.benching import BenchFailed
 from tidings.cli.benching.crew import Crew
 from tidings.cli.benching.people import Pair
 
@@ -249,4 +250,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (GuardFailed, BenchFailed) as failure:
+        sys.exit(f"it could not be measured: {failure}")

@@ -7,12 +7,15 @@ from typing import Final, NamedTuple, Protocol
 
 from bench import names as n
 from bench.figures import Figure, Sample
+from bench.load import LoadFailed
 from bench.machine import Cores, fsync_times
+from bench.peers.peer import PeerFailed
 from bench.peers.variants import PEERS
 from bench.servers import MakeServer, Server, fitted
 from bench.stage import Stage, say
 from bench.tidings_server import tidings
 from bench.workloads import w1, w2, w3, w4, w5, w6, w7
+from tidings.cli.benching import BenchFailed
 
 TWO: Final = n.WORKERS.format(2)
 FOUR: Final = n.WORKERS.format(4)
@@ -55,20 +58,26 @@ class Turns:
         self.versions: dict[str, str] = {}
         self.durability: dict[str, str] = {}
         self.limits: dict[str, dict[str, float]] = {}
+        self.failures: list[str] = []
+        """Turns that came to nothing; the others go on."""
         self._folder = folder
         self._cores = cores
         self._short = short
         self._makers = makers(cores)
 
     def play(self, name: str, rounds: int | None, only: Sequence[str]) -> None:
-        """Let all servers of a workload have their turns. Raises BenchFailed, LoadFailed, PeerFailed."""
+        """Let all servers of a workload have their turns. Raises BenchFailed if the disk is none."""
         workload = WORKLOADS[name]
         servers = [server for server in workload.servers if not only or server in only]
         for number in range(rounds or workload.rounds):
             self.fsync()
             for server in servers:
                 say(f"{name}, round {number + 1}: {server}")
-                self._turn(name, workload.measure, server)
+                try:
+                    self._turn(name, workload.measure, server)
+                except (BenchFailed, LoadFailed, PeerFailed) as failure:
+                    self.failures.append(f"{name}, {server}: {failure}")
+                    say(f"    no figures: {failure}")
 
     def fsync(self) -> None:
         """Take the times of fsync, as they are just now."""
@@ -83,10 +92,10 @@ class Turns:
             server = self._makers[server_name](Path(folder))
             stage = Stage(Path(folder), self._cores, self._short, load_cores)
             try:
-                for figure in measure(server, stage):
-                    self.samples.append(Sample(server_name, name, figure.metric, figure.value, figure.unit))
+                found = list(measure(server, stage))  # all of a turn, or nothing
             finally:
                 server.stop()
+            self.samples += [Sample(server_name, name, one.metric, one.value, one.unit) for one in found]
             self.versions[server_name] = server.version
             self.durability[server_name] = server.durability
             self.limits.setdefault(name, {}).update(server.limits)
