@@ -179,6 +179,12 @@ async def test_health_and_readiness_are_told_to_all_and_metrics_to_the_owner(tmp
         assert values['tidings_refused_total{code="STALE_EPOCH"}'] == "1.0"
         assert values["tidings_ready"] == "1.0"
         assert float(values["tidings_commit_batches"]) > 0
+        assert float(values["tidings_commit_size_count"]) >= float(values["tidings_commit_batches"])
+        assert float(values["tidings_commit_size_sum"]) >= float(values["tidings_commit_jobs"])
+        for stage in ("wait", "statements", "commit", "write"):
+            assert float(values[f'tidings_stage_seconds_count{{stage="{stage}"}}']) > 0
+        assert values["tidings_jobs_waiting"] == values["tidings_commands_under_way"] == "0.0"
+        assert values["tidings_write_buffer_bytes"] == values["tidings_write_buffer_most_bytes"] == "0.0"
         assert ada.account not in page.text
         server.server.store.database.ready = False
         unready = await ask(server.port, GET % b"/readyz")

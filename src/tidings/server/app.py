@@ -127,6 +127,7 @@ class Server:
             box_limit=settings.box_limit,
             on_step=on_step,
         )
+        self.metrics.commits = self.store.database.commits
         self.mailboxes = around_mailboxes(self.store)
         self.inspections = [Inspection(folder.path / name) for name in ("mailboxes.db", "accounts.db")]
         self.conversations = SqliteConversations(self.store)
@@ -320,6 +321,9 @@ class Server:
         database = self.store.database
         self.metrics.batches.set(database.batches)
         self.metrics.jobs.set(database.jobs)
+        self.metrics.waiting.set(database.waiting)
+        for number, value in zip(self.metrics.load, self.registry.load(), strict=True):
+            number.set(value)
         self.metrics.log_bytes.set(database.log_size)
         self.metrics.ready.set(self.is_ready)
 

@@ -85,21 +85,9 @@ class Connection:
     """A line and the device behind it (see Peer). `on_closed` is told the `address` that it was from."""
 
     __slots__ = (
-        *("_address", "_commands", "_cookie", "_dialogue", "_drain", "_ending", "_frames", "_gateway", "_heard"),
-        *(
-            "_moved",
-            "_on_closed",
-            "_paused",
-            "_pinged",
-            "_resting",
-            "_settled_at",
-            "_waiting",
-            "caller",
-            "codec",
-            "line",
-            "most",
-            "woken",
-        ),
+        *("_address", "_cookie", "_dialogue", "_drain", "_ending", "_frames", "_gateway", "_heard", "_moved"),
+        *("_on_closed", "_paused", "_pinged", "_resting", "_settled_at", "_waiting", "caller", "codec", "commands"),
+        *("line", "most", "woken"),
     )
 
     def __init__(
@@ -120,7 +108,7 @@ class Connection:
         self._drain: Drain | None = None
         self.caller: Caller | None = None
         self.woken = False
-        self._commands = 0
+        self.commands = 0  # under way
         self._paused = False
         self._pinged = False
         self._resting = False
@@ -167,8 +155,8 @@ class Connection:
             self._send(command)
         elif self.caller is not None:
             self._run(self.caller, command)
-        elif isinstance(command, Hello) and not self._commands:
-            self._commands = 1
+        elif isinstance(command, Hello) and not self.commands:
+            self.commands = 1
             self._gateway.run(self._greet(command, self._dialogue))
 
     def on_gone(self) -> None:
@@ -301,7 +289,7 @@ class Connection:
             return
         if self._ending:
             return
-        self._commands = 0
+        self.commands = 0
         dialogue.greeted = True
         dialogue.nonce = b""  # it was answered, and is never asked again
         self.caller = caller
@@ -332,8 +320,8 @@ class Connection:
     def _run(self, caller: Caller, command: Command) -> None:
         gateway = self._gateway
         call, finish = gateway.handlers[type(command)]
-        self._commands += 1
-        if self._commands == MOST_COMMANDS:
+        self.commands += 1
+        if self.commands == MOST_COMMANDS:
             self.line.pause_reading()
         gateway.run(call(caller, command)).add_done_callback(partial(self._finish, command, finish))
 
@@ -356,12 +344,12 @@ class Connection:
             self._gateway.clock.call_later(wait, self._read_on)
             return
         self._resting = False
-        if self._commands < MOST_COMMANDS:
+        if self.commands < MOST_COMMANDS:
             self.line.resume_reading()
 
     def _finish(self, command: Command, finish: Finish | None, outcome: "Future[Any]") -> None:
-        self._commands -= 1
-        if self._commands == MOST_COMMANDS // 2 and not (self._ending or self._resting):
+        self.commands -= 1
+        if self.commands == MOST_COMMANDS // 2 and not (self._ending or self._resting):
             self.line.resume_reading()
         error = outcome.exception()
         if error is not None:

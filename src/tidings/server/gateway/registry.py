@@ -86,6 +86,12 @@ class Registry:
         """See Wakes."""
         return [box for box in boxes if box in self._connections]
 
+    def load(self) -> tuple[int, int, int]:
+        """Return the commands under way, the bytes that wait for sockets, and those that wait for the slowest."""
+        connections = self._connections.values()
+        waiting = [connection.line.waiting for connection in connections]
+        return sum(connection.commands for connection in connections), sum(waiting), max(waiting, default=0)
+
     async def send_away(self, after: int, jitter: int, seconds: float) -> None:
         """Tell every device to come back later, and wait up to `seconds` until all are gone."""
         self._empty.clear()

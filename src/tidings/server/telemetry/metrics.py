@@ -36,6 +36,7 @@ class Metrics:
         self.under_way = Number()
         self.buffered = Number()
         self.most_buffered = Number()
+        self.load = (self.under_way, self.buffered, self.most_buffered)
         self.log_bytes = Number()
         self.ready = Number()
         self.lag = Spread(LAG_SECONDS)

@@ -11,14 +11,17 @@ import logging
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import apsw
 
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
-from tidings.server.storage.sqlite.opening import Corrupt, check, open_file
+from tidings.server.storage.sqlite.memory import Memory, NoMemory
+from tidings.server.storage.sqlite.opening import Corrupt, check, log_size, open_file
+from tidings.server.storage.sqlite.pace import ENOUGH, Pace
 from tidings.server.storage.sqlite.room import Reserve
 from tidings.server.storage.sqlite.worker import Worker
+from tidings.server.telemetry.commits import Commits
 from tidings.wire.errors import Refusal
 
 T = TypeVar("T")
@@ -32,45 +35,11 @@ LOG_PAGES: Final = 4000
 CACHE_KIB: Final = 8_192
 """The writing connection's cache; pages beyond it are a copy away, in the system's."""
 RETRY_SECONDS: Final = 1.0
-PACE: Final = 0.001
-"""Seconds that a commit rests behind the one before while much is coming, so that more share it."""
-MUCH: Final = 8.0
-"""Jobs that come within PACE, on average: a quarter of what the loop can do. With less it rests for nothing."""
-ENOUGH: Final = 64
-"""Jobs that are worth a commit at once."""
 
 
 Job = tuple["Future[Any]", bool, Callable[..., Any], tuple[Any, ...]]
 """Who waits for work of the writing connection, whether it makes the database grow, the work, and what it is given."""
 Outcome = tuple["Future[Any]", Any, Exception | None]
-
-
-class Memory(Protocol):
-    """What is remembered of the database: it is told what becomes of transactions. All but `forget` may use it."""
-
-    def forget(self) -> None:
-        """Drop everything: what was done in a transaction did not come to be."""
-
-    def begin(self) -> None:
-        """Take up a transaction that has begun."""
-
-    def write_down(self) -> None:
-        """Write what the transaction has changed in memory alone: it is about to end."""
-
-    def committed(self) -> None:
-        """Note that the transaction is durable."""
-
-    def settle(self) -> None:
-        """Bring the tables up to date, within a transaction: the log is about to be cut, or the file closed."""
-
-
-class NoMemory:
-    """Nothing is remembered."""
-
-    def forget(self) -> None:
-        """See Memory."""
-
-    begin = write_down = committed = settle = forget
 
 
 class Database:
@@ -101,11 +70,11 @@ class Database:
         self.execute_many: ExecuteMany
         self.reader: apsw.Connection
         self._waiting: list[Job] = []
+        self.commits = Commits()
         self._busy = False
         self._reading = False
         self._planned = False
-        self._began = self._ended = 0.0
-        self._flow = 0.0
+        self._pace = Pace()
         self._full = False
         self._again = False
         self._stopped = False
@@ -146,6 +115,8 @@ class Database:
         if not self.ready:
             future.set_exception(StoreUnavailable())
             return future
+        if not self._waiting:
+            self.commits.queued()
         self._waiting.append((future, grows, work, values))
         if not self._busy and (not self._planned or len(self._waiting) == ENOUGH):
             self._plan()
@@ -208,9 +179,12 @@ class Database:
     @property
     def log_size(self) -> int:
         """Bytes of the write-ahead log."""
-        with contextlib.suppress(FileNotFoundError):
-            return self._path.with_name(self._path.name + "-wal").stat().st_size
-        return 0
+        return log_size(self._path)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for the next transaction."""
+        return len(self._waiting)
 
     def _end_reading(self) -> None:
         """Let go of the snapshot that the reads of one turn of the loop share: each of its own would cost as much."""
@@ -224,7 +198,7 @@ class Database:
         if self._busy:
             return
         self._planned = True
-        rest = self._ended + PACE - self._loop.time() if self._flow >= MUCH else 0.0
+        rest = self._pace.rest(self._loop.time())
         if rest > 0 and len(self._waiting) < ENOUGH:
             self._loop.call_later(rest, self._run)
         else:
@@ -236,7 +210,8 @@ class Database:
             return
         jobs, self._waiting = self._waiting, []
         self._busy = True
-        self._measure(len(jobs))
+        self.commits.begun(len(jobs))
+        self._pace.begun(len(jobs), self._loop.time())
         before = self.writer.total_changes()
         try:
             self.writer.execute("begin immediate")
@@ -246,6 +221,7 @@ class Database:
             self._abandon(jobs, error)
             return
         self._step("written")
+        self.commits.executed()
         if self.writer.total_changes() == before:
             try:
                 self.writer.execute("commit")
@@ -255,12 +231,6 @@ class Database:
                 self._committed(outcomes)
             return
         self._thread.do(self._commit, lambda error: self._after_commit(jobs, outcomes, error))
-
-    def _measure(self, jobs: int) -> None:
-        """Note how much is coming."""
-        now = self._loop.time()
-        passed, self._began = now - self._began, now
-        self._flow += 0.2 * (jobs * PACE / max(passed, PACE / 10) - self._flow)
 
     def _do(self, jobs: list[Job]) -> list[Outcome]:
         try:
@@ -328,7 +298,7 @@ class Database:
         self._end_reading()  # whoever is told of this commit reads what is in it
         self.memory.committed()
         self._busy = self._again = False
-        self._ended = self._loop.time()
+        self._pace.ended(self._loop.time())
         self.batches += 1
         self.jobs += len(outcomes)
         for future, result, error in outcomes:
@@ -338,6 +308,9 @@ class Database:
                 future.set_result(result)
             else:
                 future.set_exception(error)
+        if self.commits.committed():
+            # Behind what these Futures call, and behind the writes at the end of its turn.
+            self._loop.call_soon(self._loop.call_soon, self.commits.written)
         if self._waiting:
             self._plan()
 
