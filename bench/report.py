@@ -45,7 +45,7 @@ def figures(run: Run) -> str:
     for workload, title in TITLES.items():
         some = [one for one in table.results if one.workload == workload]
         if some:
-            parts.append(f"### {title}\n\n" + "\n".join(_rows(some)))
+            parts.append(f"### {title}\n\n" + "\n".join(_growth(table) if workload == "w6" else _rows(some)))
     return "\n\n".join(parts) + "\n"
 
 
@@ -90,7 +90,7 @@ def _asked(table: Table) -> Iterator[str]:
 
 
 def _rows(results: list[Result]) -> Iterator[str]:
-    """Yield a table: a row for each server, a column for each metric that more than one row could have."""
+    """Yield a table: a row for each server, a column for each metric."""
     metrics = list(dict.fromkeys((one.metric, one.unit) for one in results))
     found = {(one.server, one.metric): one for one in results}
     yield "| server | " + " | ".join(f"{metric} ({unit})" if unit else metric for metric, unit in metrics) + " |"
@@ -98,6 +98,17 @@ def _rows(results: list[Result]) -> Iterator[str]:
     for server in dict.fromkeys(one.server for one in results):
         cells = [found.get((server, metric)) for metric, _ in metrics]
         yield f"| {server} | " + " | ".join("" if one is None else _cell(one) for one in cells) + " |"
+
+
+def _growth(table: Table) -> Iterator[str]:
+    """Yield the table of W6: a row for each number of messages that wait."""
+    yield "| messages waiting | CPU per message (us) | messages a second | start (s) |"
+    yield "|---" * 4 + "|"
+    for waiting in ("1,000", "10,000", "100,000", "10,000,000"):
+        metrics = (n.WAITING, n.WAITING_RATE, n.START_WAITING)
+        cells = [table.find(n.TIDINGS, "w6", metric.format(waiting)) for metric in metrics]
+        if any(cells):
+            yield f"| {waiting} | " + " | ".join("" if one is None else _cell(one) for one in cells) + " |"
 
 
 def _cell(one: Result) -> str:

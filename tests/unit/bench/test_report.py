@@ -93,6 +93,7 @@ def test_the_page_keeps_its_prose(tmp_path: Path) -> None:
         assert "old figures" not in text
         assert text.count("### W1") == 1
         assert "| tidings | 30 <sub>29 to 31</sub> | 22,000 | 2.30 |" in text
+        assert "| 10,000,000 | 36 |  |  |" in text
         assert "W3: `connections_per_address` 4500" in text
     page.write_text("no place")
     with pytest.raises(ValueError, match="no place for figures"):
