@@ -15,8 +15,9 @@ import pytest
 from support.clock import FakeClock
 from support.stores import open_store
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
-from tidings.server.storage.sqlite.database import Database, NoMemory, Step
+from tidings.server.storage.sqlite.database import Database, Step
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
+from tidings.server.storage.sqlite.memory import NoMemory
 from tidings.server.storage.sqlite.opening import Corrupt
 from tidings.server.storage.sqlite.room import RESERVE_BYTES
 from tidings.wire.errors import NotAllowed, Refusal

@@ -6,7 +6,7 @@ transaction alone, but for `waiting_above`. When a transaction fails, `forget` d
 
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import apsw
@@ -17,30 +17,15 @@ from tidings.server.domain.marks import Interval, Mark, needed_before
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.server.storage.sqlite.database import Database, Execute
-from tidings.server.storage.sqlite.journal import CARRIED, Journal, Letter
+from tidings.server.storage.sqlite.journal import CARRIED, Journal
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
+from tidings.server.storage.sqlite.shelves import Shelf, Shelves
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import ConversationKind
 from tidings.wire.ids import SAFE_INTEGER, Address, conversation_id
 
 MOST_HEADS: Final = 100_000
 """Conversations in memory; beyond that everything is forgotten, and read again as it is needed."""
-
-
-class Shelf:
-    """What a mailbox holds, as far as it is in memory."""
-
-    __slots__ = ("given_up", "known", "letters", "rest")
-
-    def __init__(self, rest: int, given_up: int, known: bytes) -> None:
-        self.letters: dict[int, Letter] = {}
-        """Letters that are in the journal alone, by position, rising."""
-        self.rest = rest
-        """A position above which no entry lies in a table."""
-        self.given_up = given_up
-        """The highest position that was given out and swept."""
-        self.known = known
-        """No message of this device with a higher msg_id was ever accepted."""
 
 
 class Book:
@@ -58,12 +43,8 @@ class Book:
         self._boxes: dict[BoxId, Box] = {}
         self._heads: dict[str, Head] = {}
         self._head_names: dict[int, str] = {}
-        self.shelves: dict[BoxId, Shelf] = {}
         self.journal = Journal(database, self._acked)
-        self._resting: dict[BoxId, dict[int, Letter]] = {}
-        """Letters that the transaction under way has put into tables, where nobody sees them yet."""
-        self._durable = 0
-        """The last letter that was there at the last commit."""
+        self.shelves = Shelves()
         self._told: dict[tuple[int, BoxId], tuple[list[Notice], Notice]] = {}
         self._newest = b""
         self.stale = True
@@ -87,11 +68,10 @@ class Book:
             self._boxes,
             self._heads,
             self._head_names,
-            self.shelves,
-            self._resting,
             self._told,
         ):
             cast("dict[Any, Any]", memory).clear()
+        self.shelves.forget()
         self.journal.forget()
         self.stale = True
 
@@ -104,33 +84,22 @@ class Book:
 
     def write_down(self) -> None:
         """See Memory."""
-        self._rest(self.journal.note())
+        self.shelves.rest(self.journal.note())
 
     def committed(self) -> None:
         """See Memory."""
         self.stale = False
-        self._durable = self.journal.next_letter - 1
+        self.shelves.committed(self.journal.next_letter - 1)
         if self._told:
             self._told.clear()
-        if self._resting:
-            self._resting.clear()
 
     def settle(self) -> None:
         """See Memory. To be called before a table that the journal writes is read for more than one row, or written."""
-        self._rest(self.journal.settle())
+        self.shelves.rest(self.journal.settle())
 
     def settle_marks(self) -> None:
         """Bring the table of marks up to date; letters that are about to be acked may stay in memory."""
-        self._rest(self.journal.settle(CARRIED))
-
-    def _rest(self, letters: Sequence[Letter]) -> None:
-        """Note that letters lie in tables."""
-        for letter in letters:
-            for number, pos in letter.places:
-                shelf = self.shelves.get(number)
-                if shelf is not None and shelf.letters.pop(pos, None) is not None:
-                    shelf.rest = max(shelf.rest, pos)
-                    self._resting.setdefault(number, {})[pos] = letter
+        self.shelves.rest(self.journal.settle(CARRIED))
 
     def _acked(self, number: BoxId) -> int | None:
         box = self._boxes.get(number)
@@ -143,22 +112,9 @@ class Book:
             self.forget()
             self.begin()
 
-    def waiting_above(self, number: BoxId, after: int, *, within: bool) -> Iterator[tuple[int, Letter]]:
-        """Yield the letters above a position that are not seen in the tables, by position, rising.
-
-        `within` a transaction these are all; whoever reads beside it is shown what is durable.
-        """
-        last = self.journal.next_letter if within else self._durable
-        resting, shelf = self._resting.get(number), self.shelves.get(number)
-        for letters in (resting, shelf and shelf.letters):
-            if letters:
-                for pos, letter in letters.items():
-                    if pos > after and letter.id <= last:
-                        yield pos, letter
-
     def reading(self, number: BoxId) -> tuple[int, int] | None:
         """Return the position that a mailbox has got to, and that of its last entry in a table, if they are known."""
-        box, shelf = self._boxes.get(number), self.shelves.get(number)
+        box, shelf = self._boxes.get(number), self.shelves.by_box.get(number)
         return None if box is None or shelf is None else (max(box.acked, shelf.given_up), shelf.rest)
 
     def names(self, conversation: int, owner: int) -> tuple[str, str]:
@@ -215,7 +171,7 @@ class Book:
         box = Box(self.db.last_insert_rowid(), owner, Address(owner.name, device), mailbox_id, key)
         box.seen = now
         owner.boxes[device] = self._boxes[box.id] = box
-        self.shelves[box.id] = Shelf(0, 0, self._newest)
+        self.shelves.by_box[box.id] = Shelf(0, 0, self._newest)
         return box
 
     def close_box(self, box: Box) -> list[Notice]:
@@ -230,7 +186,7 @@ class Book:
         for table in ("entry", "failed", "tail"):
             self.execute(f"delete from {table} where box = ?", (box.id,))  # noqa: S608 - names of ours
         self.execute("delete from box where id = ?", (box.id,))
-        del box.account.boxes[box.address.device], self._boxes[box.id], self.shelves[box.id]
+        del box.account.boxes[box.address.device], self._boxes[box.id], self.shelves.by_box[box.id]
         return [self.changed_mark(head, box.account) for head in changed]
 
     def _give_up(self, box: Box) -> list[Head]:
@@ -282,7 +238,7 @@ class Book:
             box.acked, box.seen, box.suspended = acked, seen, bool(suspended)
             last = self.row("select max(pos) from entry where box = ?", (number,))[0] or 0
             box.pos = max(acked, top, last)
-            self.shelves[number] = Shelf(last, top, self._newest)
+            self.shelves.by_box[number] = Shelf(last, top, self._newest)
             box.stored = self.row("select count(*) from entry where box = ? and kind = ?", (number, LETTER))[0]
             owner.boxes[device] = self._boxes[number] = box
         self._owners[name] = owner

@@ -75,7 +75,7 @@ def _drop(book: Book, box: Box, pos: int) -> None:
     book.execute("delete from entry where box = ? and pos = ?", (box.id, pos))
     if pos == box.pos:
         book.execute("update box set top = ? where id = ?", (pos, box.id))
-        book.shelves[box.id].given_up = pos
+        book.shelves.by_box[box.id].given_up = pos
 
 
 def _suspend(book: Book, before: int) -> int:

@@ -2,47 +2,30 @@
 
 import hashlib
 from asyncio import Future
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from heapq import merge
-from operator import itemgetter
 from pathlib import Path
-from typing import Any
-
-import apsw
 
 from tidings.server.domain import admission, announce, membership
 from tidings.server.domain.heads import NONE, Box, Head
 from tidings.server.domain.marks import needed_before
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import Appended, BoxId, Expired, Mailbox, Notice, Page
-from tidings.server.storage.sqlite.book import Book, Shelf
+from tidings.server.storage.sqlite.book import Book
 from tidings.server.storage.sqlite.database import Database, Step
 from tidings.server.storage.sqlite.expiry import sweep
 from tidings.server.storage.sqlite.journal import Letter
+from tidings.server.storage.sqlite.reading import read_beside, read_within
 from tidings.server.storage.sqlite.schema import GAP, LETTER, SCHEMA, SHARE
+from tidings.server.storage.sqlite.shelves import Shelf
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
 from tidings.wire.errors import KeyReused, NotAllowed, Refusal
-from tidings.wire.events import Gap, KeyShare, Marks, Message, Stored
+from tidings.wire.events import Marks, Message
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address
-from tidings.wire.limits import PAGE_BYTES
 
 SEEN_EVERY = 3_600_000
 """Milliseconds after which it is worth a write that a device was there again."""
-
-ENTRIES = """
-select e.pos, e.kind, e.seq, c.name,
-       l.seq, o.name, l.device, l.msg_id, l.time, l.ciphertext,
-       so.name, s.device, s.ciphertext
-from entry e
-left join letter l on e.kind = 0 and l.id = e.ref
-left join owner o on o.id = l.owner
-left join share s on e.kind = 1 and s.id = e.ref
-left join owner so on so.id = s.owner
-left join conversation c on c.id = iif(e.kind = 2, e.ref, l.conversation)
-where e.box = ? and e.pos > ? order by e.pos limit ?
-"""
 
 ACKED = """
 select e.pos, e.kind, e.ref, l.conversation, l.owner, l.seq, l.time, l.last_sender, l.run_start
@@ -101,8 +84,8 @@ class SqliteMailboxes:
     def read(self, box: BoxId, after: int, count: int) -> "Future[Page]":
         """See Mailboxes."""
         if self.book.stale or self.database.shared:
-            return self.database.write(self._read_now, box, after, count, grows=False)
-        return self.database.read(self._read, box, after, count)
+            return self.database.write(read_within, self.book, self.database.writer, box, after, count, grows=False)
+        return self.database.read(read_beside, self.book, self.database, box, after, count)
 
     def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
         """See Mailboxes."""
@@ -161,7 +144,7 @@ class SqliteMailboxes:
     def put(self, send: Send, sender: BoxId) -> Appended:
         """Append a message within the transaction that is under way."""
         book = self.book
-        box, shelf = book.box(sender), book.shelves[sender]
+        box, shelf = book.box(sender), book.shelves.by_box[sender]
         msg_id, ciphertext, now = send.msg_id, send.ciphertext, book.now
         digest = hashlib.sha256(ciphertext).digest()
         if msg_id <= shelf.known:
@@ -211,7 +194,7 @@ class SqliteMailboxes:
     def _lay_down(self, letter: Letter, reached: Sequence[Box]) -> None:
         """Put a letter into mailboxes, and note its places."""
         self.book.journal.add_letter(letter)
-        shelves, places = self.book.shelves, letter.places
+        shelves, places = self.book.shelves.by_box, letter.places
         for target in reached:
             target.stored += 1
             target.pos = pos = target.pos + 1
@@ -254,7 +237,7 @@ class SqliteMailboxes:
 
     def _put(self, target: Box, kind: int, ref: int, seq: int | None = None) -> None:
         target.pos += 1
-        self.book.shelves[target.id].rest = target.pos
+        self.book.shelves.by_box[target.id].rest = target.pos
         self.book.execute("insert into entry values (?, ?, ?, ?, ?)", (target.id, target.pos, kind, ref, seq))
 
     def _share(self, keys: ShareKeys, sender: BoxId) -> list[BoxId]:
@@ -277,38 +260,9 @@ class SqliteMailboxes:
             row = self.book.db.last_insert_rowid()
             self._put(target, SHARE, row)
 
-    def _read(self, box: BoxId, after: int, count: int) -> Page:
-        got, rest = self.book.reading(box) or (None, None)
-        if got is None or (rest or 0) > after:
-            return self._read_tables(self.database.snapshot(), box, after, count, within=False)
-        return _page(self._letters(box, after, within=False), count, got)
-
-    def _read_now(self, box: BoxId, after: int, count: int) -> Page:
-        """Read within a transaction."""
-        return self._read_tables(self.database.writer, box, after, count, within=True)
-
-    def _read_tables(self, connection: apsw.Connection, box: BoxId, after: int, count: int, *, within: bool) -> Page:
-        found = self.book.reading(box)
-        state: Any = found or connection.execute("select max(acked, top) from box where id = ?", (box,)).fetchone()
-        if state is None:
-            raise Refusal(NotAllowed())
-        lying = ((row[0], _entry(row)) for row in connection.execute(ENTRIES, (box, after, count + 1)))
-        fresh = self._letters(box, after, within=within)
-        return _page(merge(lying, fresh, key=itemgetter(0)), count, state[0])
-
-    def _letters(self, box: BoxId, after: int, *, within: bool) -> Iterator[tuple[int, Message]]:
-        for pos, letter in self.book.waiting_above(box, after, within=within):
-            yield pos, self._message(pos, letter)
-
-    def _message(self, pos: int, letter: Letter) -> Message:
-        conversation, sender = self.book.names(letter.conversation, letter.owner)
-        return Message(
-            *(pos, letter.seq, conversation, sender, letter.device, letter.msg_id, letter.time, letter.ciphertext)
-        )
-
     def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
         book = self.book
-        state, shelf = book.box(box), book.shelves[box]
+        state, shelf = book.box(box), book.shelves.by_box[box]
         changed: dict[int, Head] = {}
         if state.acked < shelf.rest:
             self._ack_tables(state, ack, changed)
@@ -409,28 +363,3 @@ class SqliteMailboxes:
             for head, owner in changed
             if announce.sees_mark(head, me.id, owner.id)
         ]
-
-
-def _page(waiting: Iterable[tuple[int, Stored]], count: int, got: int) -> Page:
-    """Return a page of what waits, which is read no further than it is long. `got` is how far the mailbox got."""
-    entries: list[Stored] = []
-    size = top = 0
-    for pos, entry in waiting:
-        if pos == top:
-            continue  # the same one, in memory and in a table
-        if len(entries) == count or size >= PAGE_BYTES:
-            return Page(entries, top, more=True)
-        entries.append(entry)
-        top = pos
-        size += 0 if isinstance(entry, Gap) else len(entry.ciphertext)
-    return Page(entries, max(got, top), more=False)
-
-
-def _entry(row: Any) -> Stored:
-    """Return the frame of a row of ENTRIES."""
-    pos, kind, gap_seq, conversation, seq, sender, device, msg_id, time, ciphertext, *share = row
-    if kind == LETTER:
-        return Message(pos, seq, conversation, sender, device, msg_id, time, ciphertext)
-    if kind == SHARE:
-        return KeyShare(pos, *share)
-    return Gap(pos, conversation, gap_seq)
