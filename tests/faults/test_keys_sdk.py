@@ -101,7 +101,8 @@ async def test_every_cross_signed_device_reads_and_what_one_wrote_is_ones_own_at
             again = bob.history(own.conversation)[-1]
             assert (again.body, again.account, again.seq) == ("from the laptop", bob.account, own.seq)
             await ada.mark_read(again)
-            await has_read(at_laptop, ada.account, own.seq)
+            for reader in (at_laptop, scene.at_bob):
+                await has_read(reader, ada.account, own.seq)
             assert bob.state_of(again) == laptop.state_of(own) == "read"
             assert sent.state == "sent"
 
