@@ -194,6 +194,10 @@ class WebSocket(asyncio.BufferedProtocol):
         """Send one frame, unless a close frame went before."""
         self._put(write_head(LAST | kind, len(payload)) + payload)
 
+    def answer(self, head: bytes) -> None:
+        """Send the answer to the upgrade, together with what the peer says first."""
+        self._put(head)
+
     def flush(self) -> None:
         """Give the transport what was written in this turn."""
         if self._out and not self.is_gone:
@@ -319,8 +323,8 @@ def accept(
         f"Sec-WebSocket-Accept: {accept_key(key)}",
         *([f"Sec-WebSocket-Protocol: {subprotocol}"] if subprotocol else []),
     ]
-    transport.write("\r\n".join([*lines, "", ""]).encode())
     line = WebSocket(transport, peer, turn, text=text)
+    line.answer("\r\n".join([*lines, "", ""]).encode())
     transport.set_write_buffer_limits(high=ROOM)
     transport.set_protocol(NOBODY)
     transport.set_protocol(line)
