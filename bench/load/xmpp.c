@@ -25,7 +25,7 @@ struct state {
     struct websocket websocket;
     struct splitter splitter;
     bool over_websocket, authenticated, present;
-    uint32_t rooms; /* that have not answered yet */
+    uint32_t rooms, contacts; /* that have not answered yet */
     struct tickets { /* messages to those who are absent */
         uint32_t *ticket, count, room;
         uint32_t pinged; /* how many of them the ping that is under way stands for */
@@ -99,9 +99,10 @@ static void ping(struct connection *connection, const char *id)
          domain(connection->person), space(connection));
 }
 
-/* What contacts did long ago. */
+/* What contacts did long ago. It is done when the presence of the other comes, who must sign in at the same time. */
 static void subscribe_to(struct connection *connection, const struct conversation *pair)
 {
+    state_of(connection)->contacts++;
     tell(connection, "<presence to='%s' type='subscribe'%s/>", other(connection, pair)->account, space(connection));
 }
 
@@ -128,7 +129,7 @@ static void appear(struct connection *connection)
 static void see_whether_all_is_done(struct connection *connection)
 {
     struct state *state = state_of(connection);
-    if (state->present && state->rooms == 0)
+    if (state->present && state->rooms == 0 && state->contacts == 0)
         signed_in(connection);
 }
 
@@ -209,6 +210,10 @@ static void on_presence(struct connection *connection, const struct stanza *stan
              space(connection));
     else if (stanza->type.at == NULL || equals(stanza->type, "unavailable"))
         signalled(connection, PRESENCE);
+    if (stanza->type.at == NULL && state_of(connection)->contacts > 0) {
+        state_of(connection)->contacts--;
+        see_whether_all_is_done(connection);
+    }
 }
 
 /* Return the ticket that an id is; false if it is none. */
