@@ -13,9 +13,10 @@ import apsw
 
 from tidings.server.domain import announce
 from tidings.server.domain.heads import UNKNOWN, Box, Head, Membership, Owner
-from tidings.server.domain.marks import Interval, Mark, needed_before
+from tidings.server.domain.marks import Interval, Mark
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import BoxId, Notice
+from tidings.server.storage.sqlite.closing import give_up
 from tidings.server.storage.sqlite.database import Database, Execute
 from tidings.server.storage.sqlite.journal import CARRIED, Journal
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
@@ -180,7 +181,7 @@ class Book:
         What no other mailbox of the account holds either is never delivered: it has expired. Returns who is told.
         """
         self.settle()
-        changed = self._give_up(box)
+        changed = give_up(self, box)
         for kind, ref in self.rows("select kind, ref from entry where box = ?", (box.id,)):
             self.release(kind, ref)
         for table in ("entry", "failed", "tail"):
@@ -188,33 +189,6 @@ class Book:
         self.execute("delete from box where id = ?", (box.id,))
         del box.account.boxes[box.address.device], self._boxes[box.id], self.shelves.by_box[box.id]
         return [self.changed_mark(head, box.account) for head in changed]
-
-    def _give_up(self, box: Box) -> list[Head]:
-        """Expire what this mailbox alone holds for its account; return the conversations in which that is news."""
-        held = self._held(box)
-        others = [other for other in box.account.boxes.values() if other is not box] if held else []
-        for other in others:
-            for place in self._held(other):
-                held.pop(place, None)
-        changed: dict[int, Head] = {}
-        for (conversation, seq), lower in sorted(held.items()):
-            head = self.head_by_id(conversation)
-            if self.mark(head, box.account).expire(lower, seq):
-                changed[conversation] = head
-        return list(changed.values())
-
-    def _held(self, box: Box) -> dict[tuple[int, int], int]:
-        """Return the messages of others that a mailbox holds or could not decrypt, and what was needed before each."""
-        waiting = self.rows(
-            "select l.conversation, l.seq, l.last_sender, l.run_start"
-            " from entry e join letter l on l.id = e.ref where e.box = ? and e.kind = 0 and l.owner != ?",
-            (box.id, box.account.id),
-        )
-        failed = self.rows("select conversation, seq, lower from failed where box = ?", (box.id,))
-        held = {(conversation, seq): lower for conversation, seq, lower in failed}
-        for conversation, seq, *run in waiting:
-            held[conversation, seq] = needed_before(seq, box.account.id, *run)
-        return held
 
     def release(self, kind: int, ref: int) -> None:
         """Let go of what an entry refers to: the last mailbox that holds a letter takes it away."""

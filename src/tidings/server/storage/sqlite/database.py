@@ -16,10 +16,11 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
+from tidings.server.storage.sqlite.making import set_up
 from tidings.server.storage.sqlite.memory import Memory, NoMemory
 from tidings.server.storage.sqlite.opening import Corrupt, check, log_size, open_file
 from tidings.server.storage.sqlite.pace import ENOUGH, Pace
-from tidings.server.storage.sqlite.room import Reserve
+from tidings.server.storage.sqlite.room import Room
 from tidings.server.storage.sqlite.worker import Worker
 from tidings.server.telemetry.commits import Commits
 from tidings.wire.errors import Refusal
@@ -30,10 +31,6 @@ Execute = Callable[[str, Sequence[Any]], apsw.Cursor]
 ExecuteMany = Callable[[str, Sequence[Sequence[Any]]], apsw.Cursor]
 
 LOG = logging.getLogger("tidings.storage")
-LOG_PAGES: Final = 4000
-"""Pages of 4 KiB in the log above which a commit copies it into the file."""
-CACHE_KIB: Final = 8_192
-"""The writing connection's cache; pages beyond it are a copy away, in the system's."""
 RETRY_SECONDS: Final = 1.0
 
 
@@ -63,7 +60,7 @@ class Database:
         self._step = on_step or (lambda _: None)
         self._vfs = vfs
         self._thread = Worker("commit")
-        self._reserve = Reserve(path)
+        self._room = Room(path)
         self._loop: AbstractEventLoop
         self.writer: apsw.Connection
         self.execute: Execute
@@ -75,7 +72,6 @@ class Database:
         self._reading = False
         self._planned = False
         self._pace = Pace()
-        self._full = False
         self._again = False
         self._stopped = False
         self.ready = False
@@ -86,14 +82,15 @@ class Database:
         """Open the file, or make it. Raises Corrupt."""
         self._loop = asyncio.get_running_loop()
         self._thread.start(self._loop)
+        self._room.enter(self._loop)
         await self._thread.run(lambda: check(self._path, self._vfs))
         try:
             self._connect()
         except apsw.Error as error:
             raise Corrupt(f"{self._path.name} cannot be opened: {error}") from None
         self.ready = True
-        if not self._reserve.make():
-            self._run_out()
+        if not self._room.make():
+            self._room.run_out()
 
     async def stop(self) -> None:
         """Finish what was begun, and close."""
@@ -101,6 +98,7 @@ class Database:
             await self.write(self.memory.settle, grows=False)
         self.ready = False
         self._stopped = True
+        self._room.leave()
         self._end_reading()
         await self._thread.run(self._disconnect)
         self._thread.stop()
@@ -235,7 +233,7 @@ class Database:
     def _do(self, jobs: list[Job]) -> list[Outcome]:
         try:
             self.memory.begin()
-            outcomes = [self._attempt(job) for job in jobs] if self._full else self._attempt_all(jobs)
+            outcomes = [self._attempt(job) for job in jobs] if self._room.full else self._attempt_all(jobs)
             self.memory.write_down()
         except apsw.FullError:
             raise
@@ -260,7 +258,7 @@ class Database:
 
     def _attempt(self, job: Job) -> Outcome:
         future, grows, work, values = job
-        if grows and self._full:
+        if grows and self._room.full:
             return future, None, StoreUnavailable()
         try:
             return future, work(*values), None
@@ -334,7 +332,7 @@ class Database:
         """Nothing of a batch has happened: do it again, once, without what makes the database grow."""
         with contextlib.suppress(apsw.Error):
             self.writer.execute("rollback")
-        self._run_out()
+        self._room.run_out()
         jobs, self._waiting = [*jobs, *self._waiting], []
         if self._again:
             for job in jobs:
@@ -351,7 +349,7 @@ class Database:
 
     def _recovered(self, error: BaseException | None) -> None:
         if isinstance(error, apsw.FullError):
-            self._run_out()
+            self._room.run_out()
         if error is not None:
             self._loop.call_later(RETRY_SECONDS, self._recover)
             return
@@ -367,26 +365,10 @@ class Database:
         self._truncate_log()
         self.writer.execute("insert into meta values('recovered', 1) on conflict do update set value = value + 1")
 
-    def _run_out(self) -> None:
-        if not self._full:
-            LOG.error("the disk is full: reads and acks go on, nothing new is taken")
-            self._full = True
-            self._reserve.give_up()
-            self._loop.call_later(RETRY_SECONDS, self._look_for_room)
-
-    def _look_for_room(self) -> None:
-        if self._stopped:
-            return
-        if not self._reserve.has_room() or not self._reserve.make():
-            self._loop.call_later(RETRY_SECONDS, self._look_for_room)
-            return
-        self._full = False
-        LOG.warning("there is room again")
-
     @property
     def full(self) -> bool:
         """Whether the disk has no room: nothing new is taken, but reads and acks go on."""
-        return self._full
+        return self._room.full
 
     def _truncate_log(self) -> None:
         self.writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
@@ -400,13 +382,7 @@ class Database:
 
     def _connect(self) -> None:
         self.writer = open_file(self._path, self._vfs)
-        for pragma in ("journal_mode = wal", "synchronous = full", "secure_delete = on", f"cache_size = -{CACHE_KIB}",
-                       f"wal_autocheckpoint = {LOG_PAGES}", "temp_store = memory"):  # fmt: skip
-            self.writer.execute(f"pragma {pragma}").fetchall()
-        settings = {name: self.writer.pragma(name) for name in ("journal_mode", "synchronous", "secure_delete")}
-        if settings != {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}:
-            raise Corrupt(f"{self._path.name} is in the hands of an SQLite that does not keep its promises: {settings}")
-        self._migrate()
+        set_up(self.writer, self._path.name, self._schema)
         cursor = self.writer.cursor()  # one cursor for all: a new one costs as much as a small statement
         self.execute, self.execute_many = cursor.execute, cursor.executemany
         self.reader = open_file(self._path, None) if self._vfs is None else self.writer
@@ -414,15 +390,6 @@ class Database:
     def _disconnect(self) -> None:
         self.reader.close()
         self.writer.close()
-
-    def _migrate(self) -> None:
-        known = self.writer.pragma("user_version")
-        if known > len(self._schema):
-            raise Corrupt(f"{self._path.name} was made by a newer Tidings (schema {known}), use that one")
-        for number, script in enumerate(self._schema[known:], start=known + 1):
-            with self.writer:
-                self.writer.execute(script)
-                self.writer.execute(f"pragma user_version = {number}")
 
 
 def _fail(job: Job, error: Exception) -> None:
