@@ -12,7 +12,8 @@ from faults.chaos.run import Plan, Run
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-SHORT_KILLS = 24
+SHORT_KILLS = 16
+"""So many that every step of a commit is aimed at, a bot is killed, and lines are cut and stalled: see the counts."""
 SEED = 1
 TICKS = 100
 """Ticks for each kill: a thousand kills make a hundred thousand ticks."""
