@@ -56,7 +56,9 @@ class Desk:
 
     def load(self) -> None:
         """Read everything anew."""
-        self._summaries = {summary.view.id: summary for summary in self.client.overview()}
+        self._summaries = {
+            summary.view.id: summary for summary in self.client.overview() if summary.view.kind == "direct"
+        }  # groups are for programs, until the terminal can show who says what
 
     def keep_drafts(self) -> None:
         """Keep what is half written over a restart. Called now and then, so that a crash costs a few words at most."""
@@ -68,7 +70,7 @@ class Desk:
     def take(self, event: AnyEvent) -> set[str]:
         """Take in what happened; return the conversations that look different now."""
         match event:
-            case TypingUpdate(conversation, account, active):
+            case TypingUpdate(conversation, account, active) if conversation in self._summaries:
                 if active:
                     self._typing[conversation] = account, time.monotonic() + TYPING_SECONDS
                 else:
@@ -100,7 +102,7 @@ class Desk:
         found: set[str] = set()
         for conversation in conversations:
             summary = self.client.summary(conversation)
-            if summary is not None:
+            if summary is not None and summary.view.kind == "direct":
                 self._summaries[conversation] = summary
                 found.add(conversation)
         return found
