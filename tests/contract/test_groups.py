@@ -1,8 +1,11 @@
 """Every store keeps these promises about groups. Names in brackets are clauses of the delivery rules."""
 
 import uuid
+from asyncio import gather, sleep
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,16 +16,18 @@ from tidings.server.ports.mailboxes import Appended
 from tidings.wire.commands import Ack, MarkRead
 from tidings.wire.errors import KeyReused, NotAllowed, OutOfOrder, Refusal, StaleEpoch
 from tidings.wire.events import ConversationChanged, KeyShare, MembersChanged, Message
-from tidings.wire.frames import Conversation, Share
+from tidings.wire.frames import Conversation, Role, Share
 from tidings.wire.ids import conversation_id, new_msg_id
 
 pytestmark = pytest.mark.anyio
+LIMIT = 150
+"""Messages that a box holds."""
 
 
 @pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> AsyncIterator[Store]:
     kind: Kind = request.param
-    async with open_store(kind, tmp_path, clock, box_limit=5) as opened:
+    async with open_store(kind, tmp_path, clock, box_limit=LIMIT) as opened:
         yield opened
 
 
@@ -311,11 +316,59 @@ async def test_a_full_box_in_a_group_is_told_of_the_gap_and_its_senders_of_what_
     talk = await store.group("ada", "bob", "cem")
     ada, bob = await phone(store, "ada"), await phone(store, "bob")
     cem = await phone(store, "cem")
-    for _ in range(4):
+    for _ in range(LIMIT - 1):
         await store.send(ada, talk)
-    await store.ack(cem, 5)
+    await store.ack(cem, LIMIT)
     sent = await store.send(ada, talk)
     (notice,) = sent.notices
     (mark,) = marks([notice])
-    assert (mark.account, mark.expired, set(notice.to)) == (account("bob"), [(7, 7)], {ada, bob})
+    assert (mark.account, mark.expired, set(notice.to)) == (account("bob"), [(LIMIT + 2, LIMIT + 2)], {ada, bob})
     assert set(sent.boxes) == {bob, cem}
+
+
+async def test_d10_changes_and_messages_stand_in_one_order_however_they_race(store: Store) -> None:
+    names = ("ada", "bob", "cem", "dan", "eve")
+    for name in names:
+        await store.devices(name, 1, f"{name.upper()}-PHONE")
+        if name != "ada":
+            await store.conversations.open_direct(account("ada"), account(name), accepted=True)
+    talk = await store.group("ada", "bob", "cem")
+    random = Random(20)
+    boxes = {name: await phone(store, name) for name in names}
+    changes: dict[int, dict[str, Role | None]] = {}
+    places: dict[int, str] = {}
+
+    async def say(name: str) -> None:
+        for number in range(12):
+            with suppress(Refusal):
+                done = await store.send(boxes[name], talk, f"{name} {number}".encode())
+                places[done.seq] = name
+            store.clock.advance(0.001)
+
+    async def change() -> None:
+        for _ in range(25):
+            who = random.choice(names[1:])
+            there = who in roles(await store.view("ada", talk.conversation))
+            wanted: dict[str, Role | None] = {who: None if there else "member"}
+            with suppress(Refusal):
+                done = await store.change(boxes["ada"], talk.conversation, wanted, b"change")
+                changes[done.seq] = wanted
+            await sleep(0)
+
+    await gather(change(), *(say(name) for name in names[1:] for _ in range(2)))
+    assert len(changes) > 5
+    assert len(places) > 10
+    members = {"ada", "bob", "cem"}
+    reached: dict[str, list[int]] = {name: [] for name in names}
+    for seq in range(3, max([*changes, *places]) + 1):
+        addressed = set(members)
+        for name, role in changes.get(seq, {}).items():
+            addressed.add(name)
+            (members.add if role else members.discard)(name)
+        assert (seq in changes) != (seq in places), "each place is taken once"
+        assert places.get(seq, "ada") in addressed, "nobody speaks who is not there"
+        for name in addressed - {places.get(seq, "ada")}:
+            reached[name].append(seq)
+    for name in names:
+        got = [e.seq for e in await store.read(boxes[name]) if isinstance(e, Message) and e.seq > 2]
+        assert got == reached[name], name

@@ -21,5 +21,6 @@ class ChangeGroup:
         self._rates.take("change-members", caller.address.account)
         changed = await self._conversations.change_members(command, caller.box)
         self._wakes.tell(changed.notices)
-        self._wakes.wake(changed.boxes)
+        if changed.message is not None:
+            self._wakes.deliver(changed.message, changed.boxes, changed.places)
         return Sent(command.id, changed.seq, changed.time)

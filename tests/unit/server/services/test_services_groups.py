@@ -32,7 +32,7 @@ async def test_who_comes_is_told_and_woken_and_too_many_changes_are_refused(tmp_
         wakes.told.clear()
         sent = await change(hers, added)
         assert (sent.id, sent.seq) == (2, 2)
-        assert wakes.woken == [his.box]
+        assert wakes.delivered == [(his.box, 1)]
         assert {(box, type(event)) for box, event in wakes.told} == {
             (hers.box, MembersChanged),
             (his.box, ConversationChanged),
