@@ -22,6 +22,7 @@ from support.server import ServerProcess, local_server, server_json, server_proc
 from tidings.sdk.transport.link import Disconnected
 from tidings.server.gateway.line import ROOM
 from tidings.server.ports.mailboxes import Notice
+from tidings.server.workers import crew
 from tidings.server.workers.line import WorkerLine
 from tidings.wire import commands as c
 from tidings.wire import events as e
@@ -160,9 +161,8 @@ async def test_a_server_that_is_told_to_stop_sends_the_devices_of_its_workers_aw
 
 async def test_a_device_that_does_not_read_holds_up_nobody_and_gets_everything_when_it_does(tmp_path: Path) -> None:
     bodies = [number.to_bytes(4, "big") * 256 for number in range(2_000)]
-    ada, bob = await seed_two(tmp_path / "server")
-    async with server_process(tmp_path, "--workers", "2", "--address-rate", "100") as server:
-        await ada.connect(server.url, now())
+    async with ada_and_bob(tmp_path) as (server, ada, bob):
+        await bob.link.close()
         before = [process.memory_full_info().pss for process in workers_of(server.pid)]
         async with RawSocket.connect(server.port, window=4_096) as slow:
             await greet_by_hand(bob, slow)
@@ -175,7 +175,6 @@ async def test_a_device_that_does_not_read_holds_up_nobody_and_gets_everything_w
                     event = await slow.event()
                     got += [event.ciphertext] if isinstance(event, e.Message) else []
         assert got == bodies
-        await ada.link.close()
 
 
 async def test_a_device_that_does_not_read_is_closed_when_a_mebibyte_waits_for_it(tmp_path: Path) -> None:
@@ -228,6 +227,17 @@ async def test_a_worker_that_can_hold_no_more_sockets_refuses_and_goes_on(tmp_pa
             worker.rlimit(psutil.RLIMIT_NOFILE, (most, most))
         async with RawSocket.connect(server.port) as again:
             assert isinstance(await again.event(), e.Challenge)
+
+
+async def test_a_worker_that_is_stuck_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew, "SILENT_SECONDS", 3.0)
+    async with local_server(tmp_path, settings={"workers": 2}) as server, RawSocket.connect(server.port) as socket:
+        await socket.event()
+        (stuck,) = [worker for worker in workers_of(os.getpid()) if sockets_of(worker)]
+        stuck.suspend()
+        assert await socket.rest(SECONDS) == b""
+        await eventually(lambda: stuck not in workers_of(os.getpid()) and len(workers_of(os.getpid())) == 2)
+        assert len(server.server.bounds) == 0
 
 
 class Echo:

@@ -1,6 +1,7 @@
 """The workers of a server: started, given sockets, and replaced when they die."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -22,6 +23,8 @@ LATE: Final = 5.0
 """Seconds until a worker is replaced: twice as many each time, from the one to the other,"""
 HEALTHY_SECONDS: Final = 30.0
 """unless it has lived so long."""
+SILENT_SECONDS: Final = 15.0
+"""How long nothing may come from a worker: one that is stuck is killed, so that its devices come back elsewhere."""
 STOP_SECONDS: Final = 2.0
 """How long a worker may take to end; one that is stopped or stuck is killed."""
 
@@ -82,13 +85,24 @@ class Crew:
         delay = 0.0
         while True:
             begun = time.monotonic()
-            await post.ended.wait()
+            await _watch(post, self._running[post])
             code = await asyncio.to_thread(_end, self._running.pop(post))
             healthy = not delay or time.monotonic() - begun >= HEALTHY_SECONDS
             delay = SOON if healthy else min(2 * delay, LATE)
             LOG.error("a worker died", extra={"code": code, "seconds": delay})
             await asyncio.sleep(delay)
             post = await self._begin()
+
+
+async def _watch(post: Post, process: Popen[bytes]) -> None:
+    """Wait until a worker has ended, and see to it if it does nothing any more."""
+    reads = -1
+    while not post.ended.is_set():
+        if reads == post.reads:
+            process.kill()
+        reads = post.reads
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(post.ended.wait(), SILENT_SECONDS)
 
 
 def _end(process: Popen[bytes]) -> int:

@@ -48,6 +48,9 @@ GONE: Final = 21
 LEFT: Final = 22
 """Payload: how many bytes, of what WRITE and SEND brought, have left for the socket since the connection began."""
 
+ALIVE: Final = 23
+"""The worker's loop turns. Of no connection: its number is 0."""
+
 
 def write_note(number: int, kind: int, payload: bytes = b"") -> bytes:
     """Return a note."""

@@ -54,6 +54,8 @@ class Post(asyncio.Protocol):
         """and on which others, one after the other: it crosses the pipe once for all of them."""
         self._lines: dict[int, WorkerLine] = {}
         self._number = 0
+        self.reads = 0
+        """How often something has come from the worker."""
         self._waiting: deque[Waiting] = deque()
 
     def __len__(self) -> int:
@@ -139,9 +141,12 @@ class Post(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Tell the lines what happened. An error costs the connection that it is of, and no other."""
+        self.reads += 1
         lines = self._lines
         for number, kind, payload in self._notes.read(data):
-            line = lines[number]
+            line = lines.get(number)
+            if line is None:
+                continue  # no connection's: ALIVE
             try:
                 if kind == BINARY:
                     line.take_message(payload, text=False)

@@ -20,6 +20,7 @@ from tidings.server.gateway.line import ROOM, Line
 from tidings.server.gateway.websocket import Turn, WebSocket, accept
 from tidings.server.telemetry.log import start_logging
 from tidings.server.workers.notes import (
+    ALIVE,
     BINARY,
     CUT,
     GONE,
@@ -51,6 +52,8 @@ STEP: Final = ROOM // 8
 """Bytes of a connection's messages after whose leaving the core is told."""
 REPORT_SECONDS: Final = 0.02
 """How often the core is told of those whose messages do not leave as they come."""
+ALIVE_SECONDS: Final = 1.0
+"""How often the core is told that the loop turns."""
 GARBAGE: Final = 50_000
 """New objects after which the youngest are looked through for garbage in circles; connections leave none."""
 
@@ -147,6 +150,7 @@ class Worker:
         """Sockets that are not set up yet, and the notes that wait for them."""
         self._watched: set[CorePeer] = set()
         loop.add_reader(pipe, self._read)
+        self._live()
 
     # To the core
 
@@ -168,6 +172,10 @@ class Worker:
         if not self._watched:
             self._loop.call_later(REPORT_SECONDS, self._report)
         self._watched.add(peer)
+
+    def _live(self) -> None:
+        self.put(write_note(0, ALIVE))
+        self._loop.call_later(ALIVE_SECONDS, self._live)
 
     def _report(self) -> None:
         watched, self._watched = self._watched, set()
