@@ -13,7 +13,7 @@ from bench.stage import Stage
 
 PAIRS: Final = 100
 IN_FLIGHT: Final = 4
-SECONDS: Final = 8.0
+SECONDS: Final = 5.0
 SHORT_SECONDS: Final = 2.0
 
 

@@ -11,7 +11,7 @@ from bench.stage import Stage
 SIZES: Final = (200, 1_000)
 SHORT_SIZES: Final = (200,)
 IN_FLIGHT: Final = 4
-SECONDS: Final = 6.0
+SECONDS: Final = 5.0
 
 
 def measure(server: Server, stage: Stage) -> Iterator[Figure]:

@@ -19,7 +19,7 @@ SHORT_SIZES: Final = (1_000, 10_000)
 MAILBOXES: Final = 500
 ROUNDS: Final = 2
 """Of this workload itself: its folders are made once."""
-SECONDS: Final = 6.0
+SECONDS: Final = 5.0
 
 
 def measure(server: Server, stage: Stage) -> Iterator[Figure]:

@@ -16,7 +16,7 @@ SHORT_DEVICES: Final = 500
 GROUPS: Final = ((50, 20), (5, 200))
 """How many, of how many members."""
 RATES: Final = {"rate": 400, "group-rate": 20, "typing-rate": 400, "presence-rate": 50}
-SECONDS: Final = 15.0
+SECONDS: Final = 10.0
 
 
 def layout(devices: int) -> Layout:

@@ -78,7 +78,7 @@ async def seed_messages(
 ) -> None:
     """Let the first of each pair write to the second, in turn, until so many messages wait."""
     boxes = []
-    for sender, _ in pairs:
+    for sender, _ in pairs[:count]:
         mailbox = await mailboxes.find(Address(account_id(people[sender].key, server_id), people[sender].device))
         assert mailbox is not None
         boxes.append(mailbox.id)
