@@ -55,13 +55,14 @@ class Crew:
 
         Returns whether one does: if there is none at the moment, the socket stays where it is.
         """
-        if not self._running or transport.is_closing():
+        alive = [post for post in self._running if not post.ended.is_set()]
+        if not alive or transport.is_closing():
             return False
         transport.pause_reading()
         descriptor = os.dup(transport.get_extra_info("socket").fileno())
         transport.set_protocol(NOBODY)
         transport.abort()  # which closes our own descriptor, and leaves the connection alone
-        min(self._running, key=len).take(descriptor, peer, write_opening(key, subprotocol, text=text))
+        min(alive, key=len).take(descriptor, peer, write_opening(key, subprotocol, text=text))
         return True
 
     async def _begin(self) -> Post:
@@ -91,7 +92,16 @@ class Crew:
             delay = SOON if healthy else min(2 * delay, LATE)
             LOG.error("a worker died", extra={"code": code, "seconds": delay})
             await asyncio.sleep(delay)
-            post = await self._begin()
+            post = await self._begin_again()
+
+    async def _begin_again(self) -> Post:
+        """Start a worker, as soon as the system lets us."""
+        while True:
+            try:
+                return await self._begin()
+            except OSError:
+                LOG.exception("a worker cannot be started")
+                await asyncio.sleep(LATE)
 
 
 async def _watch(post: Post, process: Popen[bytes]) -> None:

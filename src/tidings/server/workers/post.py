@@ -112,6 +112,8 @@ class Post(asyncio.Protocol):
 
     def _pass_on(self) -> None:
         """Give the worker the sockets that wait, as far as the system takes them."""
+        if self.ended.is_set():
+            return
         self._loop.remove_writer(self._descriptors)
         while self._waiting:
             descriptor, peer, opening = self._waiting[0]
