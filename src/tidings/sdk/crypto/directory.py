@@ -34,12 +34,15 @@ class Directory:
     def __init__(self, database: Database, own_account: str) -> None:
         self._db = database
         self._own = own_account
+        self.changes = 0
+        """Rises with every change of whom may be sent to what: what was concluded before is to be looked at again."""
 
     def learn(self, keys: AccountKeys) -> bool:
         """Take in what the server says of an account. Returns whether something new was learned.
 
         What is wrong about it is kept as the account's problem, and what was known stays.
         """
+        self.changes += 1
         before = self._row(keys.account)
         try:
             devices, self_signing, master, listed = _check(keys)
@@ -114,10 +117,12 @@ class Directory:
 
     def trust(self, account: str) -> None:
         """Accept the identity that an account has now."""
+        self.changes += 1
         self._db.run("update account set master = now where id = ?", account)
 
     def suspect(self, account: str, reason: str) -> None:
         """Note what is wrong with an account; it holds until the server says something sound of it."""
+        self.changes += 1
         self._db.run("update account set problem = ? where id = ?", reason, account)
 
     def handle(self, account: str) -> str:

@@ -44,6 +44,8 @@ class Contacts:
         self._db = state.db
         self._directory = state.machine.directory
         self.rosters = Rosters(state.db, state.account)
+        self._ready: dict[str, tuple[int, dict[str, int], list[Device]]] = {}
+        """Of conversations whose devices were looked through: when, of which members, and the devices."""
         self.on_agreed: Callable[[str], None] = lambda _: None
         """Called when it is known who is in a group: what waited for that may go."""
 
@@ -61,13 +63,17 @@ class Contacts:
 
     async def refresh(self, view: View) -> list[Device]:
         """Return the devices that a message to a conversation goes to, this one left out. Raises Distrusted."""
+        ready = self._ready.get(view.id)
+        if ready is not None and ready[:2] == (self._directory.changes, view.members):
+            return ready[2]
         stale = [account for account, version in view.members.items() if self._is_stale(account, version)]
         if stale:
             await self.learn(stale)
-        devices = [device for account in view.members for device in self._directory.devices(account)]
-        return [
-            device for device in devices if (device.account, device.id) != (self._state.account, self._state.device)
-        ]
+        own = self._state.account, self._state.device
+        known = (device for account in view.members for device in self._directory.devices(account))
+        devices = [device for device in known if (device.account, device.id) != own]
+        self._ready[view.id] = self._directory.changes, view.members, devices
+        return devices
 
     def versions(self, view: View) -> int:
         """Return the sum of the members' versions that were checked here."""
