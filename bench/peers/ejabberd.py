@@ -113,7 +113,7 @@ class Ejabberd(Program):
             if not SCHEMA.exists():
                 raise PeerFailed(f"{SCHEMA} of the Debian package is missing")
             with sqlite3.connect(database) as connection:
-                connection.executescript(SCHEMA.read_text())
+                connection.executescript(f"BEGIN; {SCHEMA.read_text()}; COMMIT;")
             connection.close()
 
 

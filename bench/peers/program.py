@@ -19,6 +19,7 @@ START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 15.0
 POLL_SECONDS: Final = 0.02
 LOG_TAIL: Final = 2000
+AT_OUR_END: Final = ("setpriv", "--pdeathsig", "KILL")  # a run that is killed leaves no server behind
 
 
 class Program:
@@ -37,12 +38,12 @@ class Program:
         return self._child.pid
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the command; what it prints is added to the log."""
+        """Start the command; what it prints is added to the log. The thread that calls this must outlive the command."""
         assert self._child is None
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         with (self.folder / "output.log").open("ab") as log:
             self._child = subprocess.Popen(
-                ["prlimit", f"--nofile={most}:{most}", "taskset", "--cpu-list", str(self._core), *command],
+                [*AT_OUR_END, "prlimit", f"--nofile={most}:{most}", "taskset", "--cpu-list", str(self._core), *command],
                 cwd=self.folder,
                 env={**environment, "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,

@@ -1,6 +1,9 @@
 import base64
 import os
+import select
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -60,6 +63,34 @@ def test_a_peer_has_its_accounts_from_the_start_and_after_it_was_killed(peer: Pe
     assert b"<success" in answer_to(peer, "u2", PASSWORD)
     peer.stop()
     peer.stop()
+
+
+STARTS = """
+import sys
+from pathlib import Path
+from bench.peers.variants import PEERS
+
+peer = PEERS["prosody"](Path(sys.argv[1]), 0)
+peer.start()
+print(peer.pid, flush=True)
+input()
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", STARTS, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert run.stdin is not None
+    assert run.stdout is not None
+    with run.stdin, run.stdout:
+        handle = os.pidfd_open(int(run.stdout.readline()))
+        try:
+            run.kill()
+            run.wait()
+            assert select.select([handle], [], [], 30)[0], "the server still runs"
+        finally:
+            os.close(handle)
 
 
 @pytest.mark.parametrize("name", PEERS)
