@@ -38,7 +38,7 @@ class Program:
         return self._child.pid
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the command; what it prints is added to the log. The thread that calls this must outlive the command."""
+        """Start the command; what it prints is added to the log. The calling thread must outlive the command."""
         assert self._child is None
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         with (self.folder / "output.log").open("ab") as log:
