@@ -1,6 +1,7 @@
 """Builds a server: the one place that knows every part, and passes each what it needs."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
@@ -70,6 +71,8 @@ LOG = logging.getLogger("tidings")
 __all__ = ["Corrupt", "FolderInUse", "Person", "Seeded", "Server", "Settings", "SystemClock", "seed", "serve"]
 
 STATIC: Final = Path(__file__).parent.parent / "static"
+FIRST_SECONDS: Final = 1.0
+"""How long the first devices have the processor for themselves."""
 LEAVE_SECONDS: Final = 8.0
 """How long devices are given to leave when the server goes down."""
 BACKLOG: Final = 4_096
@@ -193,10 +196,11 @@ class Server:
             await self.crew.start()
         self.wheel.start()
         self.jobs.start()
-        self.application.make()
 
-    async def inspect(self) -> None:
-        """Look through what a start does not wait for. Raises Corrupt."""
+    async def come_up(self) -> None:
+        """Do what a start does not wait for, when the first devices are in. Raises Corrupt."""
+        await asyncio.sleep(FIRST_SECONDS)
+        await self.application.made()
         for inspection in self.inspections:
             await inspection.run()
 
@@ -226,7 +230,6 @@ class Server:
             await self.crew.stop()
         await self.store.stop()
         await self.database.stop()
-        await asyncio.wait([self.application.made])
 
     def uvicorn_config(self) -> uvicorn.Config:
         """Return how uvicorn serves this server: its HTTP, our bounds, our sockets."""
@@ -321,9 +324,7 @@ class Server:
         database = self.store.database
         self.metrics.batches.set(database.batches)
         self.metrics.jobs.set(database.jobs)
-        self.metrics.waiting.set(database.waiting)
-        for number, value in zip(self.metrics.load, self.registry.load(), strict=True):
-            number.set(value)
+        self.metrics.set_load(database.waiting, *self.registry.load())
         self.metrics.log_bytes.set(database.log_size)
         self.metrics.ready.set(self.is_ready)
 
@@ -355,16 +356,17 @@ async def serve(settings: Settings, on_ready: Callable[[Settings, http.Invite | 
         folder.announce(settings.url)
         LOG.info("serving", extra={"port": settings.port, "version": __version__})
         web = Web(server.uvicorn_config(), server.leave)
-        beside: list[asyncio.Future[Any]] = [asyncio.create_task(server.inspect()), server.application.made]
-        for task in beside:
-            task.add_done_callback(web.end_if_failed)
+        coming_up = asyncio.create_task(server.come_up())
+        coming_up.add_done_callback(web.end_if_failed)
         serving = asyncio.create_task(web.serve([listening]))
         listening.listen(BACKLOG)  # who is told where the server is may connect at once, and waits for uvicorn
         await asyncio.sleep(0)  # until it minds the signals: who is told that it runs may stop it at once
         on_ready(settings, invite)
         await serving
         await server.stop()
-        await asyncio.gather(*beside)
+        coming_up.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await coming_up
     finally:
         listening.close()
         folder.close()

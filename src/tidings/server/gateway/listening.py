@@ -17,21 +17,22 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Late:
-    """An ASGI application that is made in a thread while devices connect already; requests wait for it."""
+    """An ASGI application that is made in a thread, at the latest when it is asked for; requests wait for it."""
 
     def __init__(self, make: Callable[[], Asgi]) -> None:
         self._make = make
-        self.made: asyncio.Future[Asgi]
-        """Done when it is there."""
+        self._made: asyncio.Future[Asgi] | None = None
 
-    def make(self) -> None:
-        """Begin to make it."""
-        self.made = asyncio.get_running_loop().run_in_executor(None, self._make)
-        self.made.add_done_callback(lambda _: gc.freeze())  # it lives as long as the server
+    async def made(self) -> Asgi:
+        """Return it when it is there."""
+        if self._made is None:
+            self._made = asyncio.get_running_loop().run_in_executor(None, self._make)
+            self._made.add_done_callback(lambda _: gc.freeze())  # it lives as long as the server
+        return self._made.result() if self._made.done() else await asyncio.shield(self._made)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """See ASGI."""
-        application = self.made.result() if self.made.done() else await asyncio.shield(self.made)
+        application = await self.made()
         await application(scope, receive, send)
 
 
@@ -42,7 +43,7 @@ class Web(uvicorn.Server):
         super().__init__(config)
         self._leave = leave
 
-    def end_if_failed(self, task: "asyncio.Future[Any]") -> None:
+    def end_if_failed(self, task: asyncio.Task[None]) -> None:
         """Go down if a task has failed."""
         if not task.cancelled() and task.exception() is not None:
             self.should_exit = True

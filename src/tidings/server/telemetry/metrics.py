@@ -36,10 +36,16 @@ class Metrics:
         self.under_way = Number()
         self.buffered = Number()
         self.most_buffered = Number()
-        self.load = (self.under_way, self.buffered, self.most_buffered)
         self.log_bytes = Number()
         self.ready = Number()
         self.lag = Spread(LAG_SECONDS)
+
+    def set_load(self, waiting: int, under_way: int, buffered: int, most_buffered: int) -> None:
+        """Note what is waiting now, and where."""
+        self.waiting.set(waiting)
+        self.under_way.set(under_way)
+        self.buffered.set(buffered)
+        self.most_buffered.set(most_buffered)
 
     def __iter__(self) -> Iterator[Metric]:
         yield Metric("tidings_ready", "1 while messages can be taken", self.ready)
