@@ -33,9 +33,12 @@ async def done(scene: Scene, kind: str) -> list[int]:
     return [number for number in (*CALM, *FATAL) if await KINDS[kind].is_done(scene, number)]
 
 
-def assert_sound(scene: Scene) -> None:
+async def assert_sound(scene: Scene) -> None:
     """Assert that the file is whole, and that each conversation counts without gaps."""
-    reader = scene.mailboxes.database.reader
+    database = scene.mailboxes.database
+    await database.write(scene.mailboxes.book.settle, grows=False)
+    reader = database.reader
+    assert reader.execute("select count(*) from journal").fetchall() == [(0,)]
     assert reader.execute("pragma integrity_check").fetchall() == [("ok",)]
     conversations: list[Any] = reader.execute("select id, seq from conversation").fetchall()
     for conversation, seq in conversations:
@@ -47,7 +50,7 @@ async def assert_kept_and_repeatable(folder: Path, step: str, *kinds: str) -> No
     answered = run_and_die(folder, step, *kinds)
     assert [(kind, number) for kind, number, _ in answered] == [(kind, number) for number in CALM for kind in kinds]
     async with open_scene(folder) as scene:
-        assert_sound(scene)
+        await assert_sound(scene)
         for kind in kinds:
             assert await done(scene, kind) == [*CALM, *(FATAL if step in DURABLE_AT else ())]
         for kind, number, result in answered:
@@ -57,7 +60,7 @@ async def assert_kept_and_repeatable(folder: Path, step: str, *kinds: str) -> No
         assert again == first
         for kind in kinds:
             assert await done(scene, kind) == [*CALM, *FATAL]
-        assert_sound(scene)
+        await assert_sound(scene)
 
 
 def plain(result: object) -> object:
