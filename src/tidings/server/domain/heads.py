@@ -13,6 +13,10 @@ from tidings.wire.frames import ConversationKind, Role
 from tidings.wire.ids import Address
 
 NONE: Final[frozenset[int]] = frozenset()
+NOBODY: Final[dict[int, int]] = {}
+"""Who spoke in a direct conversation: it is not kept. One for all of them, since there are many."""
+Told = tuple[int, int, Sequence[Interval]]
+UNTOLD: Final[Told] = (0, 0, ())
 UNKNOWN = b""
 """The last message of a device is not in memory."""
 
@@ -74,7 +78,7 @@ class Membership:
         """Messages that others sent while this member had not accepted yet."""
         self.mark: Mark | None = None
         """How far the member got, if a store has looked it up here."""
-        self.told: tuple[int, int, Sequence[Interval]] = (since, since, ())
+        self.told: Told = (since, since, ()) if since else UNTOLD
         """What others were told of it: the places up to which all is delivered and read, and what expired."""
 
     def tell(self, mark: Mark) -> int | None:
@@ -108,7 +112,7 @@ class Head:
         """the place where this unbroken run of them began."""
         self.tails: dict[int, bytes | None] = {}
         """The last accepted message of each box, as far as known."""
-        self.speakers: dict[int, int] = {}
+        self.speakers = {} if kind == "group" else NOBODY
         """Of a group: the members who wrote, and the place of the last message of each; the latest stands last."""
         self._devices: int | None = None
         self._named: dict[str, Membership] | None = None
