@@ -20,7 +20,7 @@ from tidings.wire import events as e
 from tidings.wire import http
 from tidings.wire.closes import Close
 from tidings.wire.errors import NotAllowed, StaleEpoch
-from tidings.wire.frames import Frame, Share, SignedObject
+from tidings.wire.frames import Frame, Operation, Share, SignedObject
 from tidings.wire.ids import Address, account_id, conversation_id, new_device_id, new_msg_id
 
 pytestmark = pytest.mark.anyio
@@ -93,6 +93,10 @@ def about(conversation: str, world: World) -> list[Any]:
         c.Send(1, new_msg_id(world.ada.now()), conversation, view.epoch, view.devices, None, b"sealed", [share]),
         c.ShareKeys(1, os.urandom(16), conversation, [share]),
         c.ShareKeys(1, os.urandom(16), conversation, [Share(world.no_account, "NOBODYHERE", b"key")]),
+        *(
+            c.ChangeMembers(1, new_msg_id(world.ada.now()), conversation, view.epoch, view.devices, None, change, b"in")
+            for change in ([Operation(world.eve.account, "member")], [Operation(world.bob.account, None)])
+        ),
         *(c.Respond(1, conversation, answer) for answer in ("accept", "decline", "block", "unblock")),
     ]
 
@@ -381,6 +385,6 @@ async def test_fault_20_a_sender_whose_view_is_old_is_refused_whatever_it_claims
 
 def test_every_command_is_asked_by_somebody_who_must_not() -> None:
     asked: set[type[Frame]] = {c.Send, c.ShareKeys, c.Respond, c.ListConversations, c.MarkRead, c.SetTyping, c.Ack}
-    asked |= {c.Hello, c.UploadSignatures, c.Watch, c.QueryKeys, c.ClaimKeys, c.OpenDirect}
+    asked |= {c.Hello, c.UploadSignatures, c.Watch, c.QueryKeys, c.ClaimKeys, c.OpenDirect, c.ChangeMembers}
     own = {c.SetPresence, c.UploadKeys}  # these name nothing of anybody else
     assert asked | own == set(c.Command.__args__)
