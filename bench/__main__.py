@@ -141,4 +141,5 @@ def write_all(run: Run, folder: Path, *, page: bool) -> None:
         say(f"{PAGE.relative_to(ROOT)} shows it all")
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

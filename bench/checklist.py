@@ -38,7 +38,7 @@ def _most(title: str, mine: float | None, other: float | None, unit: str, share:
     if mine is None or other is None:
         return Line(f"{title}: at most {share:.3g} of {whose}", None)
     ratio = mine / other
-    told = f"{title}: {_told(mine)} {unit}, {whose} {_told(other)} {unit}, ratio {ratio:.3f}, asked at most {share:.3g}"
+    told = f"{title}: {_with(mine, unit)}, {whose} {_with(other, unit)}, ratio {ratio:.3f}, asked at most {share:.3g}"
     return Line(told, ratio <= share)
 
 
@@ -47,7 +47,7 @@ def _least(title: str, mine: float | None, other: float | None, unit: str, times
     if mine is None or other is None:
         return Line(f"{title}: at least {times:g} times {whose}", None)
     ratio = mine / other
-    told = f"{title}: {_told(mine)} {unit}, {whose} {_told(other)} {unit}, {ratio:.2f} times, asked at least {times:g}"
+    told = f"{title}: {_with(mine, unit)}, {whose} {_with(other, unit)}, {ratio:.2f} times, asked at least {times:g}"
     return Line(told, ratio >= times)
 
 
@@ -55,9 +55,7 @@ def _bound(title: str, value: float | None, unit: str, most: float | None, why: 
     """Ask that a figure is at most so high."""
     if value is None or most is None:
         return Line(f"{title}: at most {why if most is None else _told(most)} {unit}".rstrip(), None)
-    return Line(
-        f"{title}: {f'{_told(value)} {unit}'.rstrip()}, asked at most {_told(most)}{why and f' ({why})'}", value <= most
-    )
+    return Line(f"{title}: {_with(value, unit)}, asked at most {_told(most)}{why and f' ({why})'}", value <= most)
 
 
 def _relay(table: Table) -> Iterator[Line]:
@@ -121,6 +119,10 @@ def _workers(table: Table) -> Iterator[Line]:
     one = table.median(n.TIDINGS, "w1", n.RATE)
     two = table.median(n.WORKERS.format(2), "w1", n.RATE_ALONE)
     yield _least("W1 two workers, without the generator's share", two, one, "a second", 1.7, "one worker")
+
+
+def _with(value: float, unit: str) -> str:
+    return f"{_told(value)} {unit}".rstrip()
 
 
 def _told(value: float) -> str:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 
 from bench import names as n
+from bench.__main__ import joined
 from bench.checklist import EJABBERD, checklist
 from bench.figures import Run, Sample, Surroundings, Table, read, together, write
 from bench.picture import PALETTES, panels, picture, write_pictures
@@ -110,3 +112,14 @@ def test_the_picture_has_a_bar_for_each_server(tmp_path: Path) -> None:
     assert len(bars) == sum(len(panel.bars) for panel in panels(TABLE))
     assert all(0 < float(bar.attrib["width"]) < 500 for bar in bars)
     assert picture(panels(TABLE), PALETTES["light"]) != picture(panels(TABLE), PALETTES["dark"])
+
+
+def test_a_later_run_of_a_part_replaces_that_part_and_keeps_the_others() -> None:
+    about = msgspec.structs.replace(ABOUT, date="2 January 2030", servers={"prosody": "Prosody 1"}, limits={})
+    later = joined(RUN, Run(about, [Sample("prosody", "w1", n.CPU, 400.0, "us")]))
+    table = Table(together(later.samples))
+    assert table.servers("w1", n.CPU) == ["prosody"]
+    assert table.median(n.TIDINGS, "w2", n.SENT) == 20_000.0
+    assert table.median(n.MACHINE, n.FSYNC, n.P50) == 0.2
+    assert set(later.surroundings.servers) == {n.TIDINGS, EJABBERD, "prosody"}
+    assert later.surroundings.date == "2 January 2030"
