@@ -173,7 +173,10 @@ class Respond(Frame, frozen=True):
 
 
 class ListConversations(Frame, frozen=True):
-    """Ask for conversations: those named, or a page of all, behind `after`. Answer: `Conversations`."""
+    """Ask for conversations: those named, or a page of all, behind `after`. Answer: `Conversations`.
+
+    Those that are named come in the order in which they are named; with `more`, ask for those behind the last.
+    """
 
     id: RequestId
     conversations: Annotated[list[ConversationId], Meta(max_length=MAX_CONVERSATIONS)]

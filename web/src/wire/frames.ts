@@ -391,7 +391,7 @@ export const RespondShape: Shape<Respond> = /* @__PURE__ */ record("respond", [
   ["answer", oneOf("accept", "block", "decline", "unblock")],
 ]);
 
-/** Ask for conversations: those named, or a page of all, behind `after`. Answer: `Conversations`. */
+/** Ask for conversations: those named, or a page of all, behind `after`. Answer: `Conversations`. Those that are named come in the order in which they are named; with `more`, ask for those behind the last. */
 export interface ListConversations {
   readonly t: "list_conversations";
   readonly id: RequestId;

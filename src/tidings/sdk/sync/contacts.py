@@ -261,10 +261,13 @@ class Contacts:
     async def fetch(self, conversations: Collection[str]) -> None:
         """Ask for conversations by name."""
         wanted = sorted(conversations)
-        for start in range(0, len(wanted), MAX_CONVERSATIONS):
-            part = wanted[start : start + MAX_CONVERSATIONS]
+        while wanted:
+            part = wanted[:MAX_CONVERSATIONS]
             reply: e.Conversations = await self._state.ask(c.ListConversations(0, part, None))
             self.take(reply.conversations)
+            if reply.more and reply.conversations and reply.conversations[-1].conversation in part:
+                part = part[: part.index(reply.conversations[-1].conversation) + 1]
+            wanted = wanted[len(part) :]
             for name in set(part) - {shown.conversation for shown in reply.conversations}:
                 known = self.view(name)
                 if known is not None and known.kind == "group":

@@ -1,5 +1,6 @@
 """Finding, opening and answering conversations."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from tidings.server.ports.accounts import Accounts
@@ -11,8 +12,11 @@ from tidings.server.services.rates import Rates
 from tidings.wire import events
 from tidings.wire.commands import ListConversations, OpenDirect, Respond
 from tidings.wire.errors import NotAllowed, Refusal
+from tidings.wire.frames import Conversation
 
 PAGE: Final = 100
+PAGE_MEMBERS: Final = 4_000
+"""Members of all conversations in one answer, some 400 KB."""
 
 
 class OpenConversation:
@@ -58,10 +62,25 @@ class ShowConversations:
         self._conversations = conversations
 
     async def __call__(self, caller: Caller, command: ListConversations) -> events.Conversations:
-        """Return those that are named, or a page of all."""
+        """Return those that are named, or a page of all; fewer where their members would make it a very long frame."""
         account = caller.address.account
         if command.conversations:
-            found = await self._conversations.fetch(account, command.conversations)
-            return events.Conversations(command.id, list(found), more=False)
-        page, more = await self._conversations.page(account, command.after, PAGE)
-        return events.Conversations(command.id, list(page), more)
+            found = {
+                talk.conversation: talk for talk in await self._conversations.fetch(account, command.conversations)
+            }
+            page, more = [found[name] for name in command.conversations if name in found], False
+        else:
+            part, more = await self._conversations.page(account, command.after, PAGE)
+            page = list(part)
+        fits = _fitting(page)
+        return events.Conversations(command.id, page[:fits], more or fits < len(page))
+
+
+def _fitting(conversations: Sequence[Conversation]) -> int:
+    """Return how many conversations fit into one answer: one does."""
+    members = 0
+    for count, conversation in enumerate(conversations):
+        members += len(conversation.members)
+        if members > PAGE_MEMBERS and count:
+            return count
+    return len(conversations)
