@@ -11,6 +11,7 @@ with, and of both the cheapest one counts:
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -45,6 +46,8 @@ WARM_UP: Final = 20
 """Slices that do not count."""
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of one's own is made in it
 """How many messages share a commit depends on how long an fsync takes. This compares code, and leaves the disk out."""
+MEMORY_BYTES: Final = 256 * 2**20
+"""What must be free there."""
 TRIES: Final = 3
 """A ratio that is too high is measured again, and the lowest one counts; the middle one is what is recorded."""
 READY: Final = b"Tidings is running"
@@ -222,6 +225,11 @@ def last_release(folder: Path) -> Iterator[Path | None]:
         subprocess.run([*git, "worktree", "remove", "--force", str(tree)], check=True)
 
 
+def _place() -> Path | None:
+    """Return where the data lie: in memory if there is room, else where temporary files are."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES else None
+
+
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -235,7 +243,7 @@ def main() -> int:
         "--recorded", action="store_true", help="compare with the recorded ratio even if there is a tag"
     )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="tidings-guard-") as name:
+    with tempfile.TemporaryDirectory(dir=_place(), prefix="tidings-guard-") as name:
         folder = Path(name)
         if options.record:
             found = statistics.median(beside_loop(_made(folder / str(number)), 1.0).change for number in range(TRIES))
