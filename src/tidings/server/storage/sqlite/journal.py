@@ -3,7 +3,7 @@
 A message that is sent, delivered and acked changes a dozen rows in seven tables, and most of it within a moment: the
 ciphertext goes again, the mark moves on. So a commit writes one row that says what has changed, and memory holds
 it. Every few hundred messages it is settled: what is left of it goes into the tables, and the rows of the journal
-go. What a process left behind is settled by the next one before anything else (docs/adr/0017).
+go. What a process left behind is settled by the next one before anything else (docs/adr/0022).
 
 Values are absolute, so that settling twice does no harm; whoever writes such values into a table settles first.
 """
