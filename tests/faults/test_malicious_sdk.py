@@ -149,18 +149,22 @@ async def test_fault_21_a_stranger_who_is_put_into_a_conversation_gets_no_key(tm
 
 
 async def test_fault_21_a_one_time_key_that_the_device_did_not_sign_is_not_used(tmp_path: Path) -> None:
-    async with malicious_server(tmp_path) as server, online(await new_person(server, tmp_path, "ada")) as ada:
-        bob_store = await new_person(server, tmp_path, "bob", await ada.invite())
+    async with malicious_server(tmp_path) as server:
+        ada_store = await new_person(server, tmp_path, "ada")
+        async with online(ada_store) as ada:
+            invite = await ada.invite()
+        bob_store = await new_person(server, tmp_path, "bob", invite)  # while Ada, who would greet him, is away
         bob_address = await server.device_of("bob")
         with intruder(tmp_path, bob_address.account, bob_address.device) as ghost:
             server.keys.intruders[bob_address.device] = ghost  # whose keys are handed out for Bob's
-            sent = await ada.send("@bob", "for Bob alone")
-            assert server.mailboxes.given(bob_address.device) == []
-            server.keys.intruders.clear()
-            async with online(bob_store) as bob:
-                # Bob asks for the key that did not come with it, by a session that he starts himself.
-                assert await Reader(bob).texts(1) == ["for Bob alone"]
-                assert bob.page(sent.conversation).holes == []
+            async with online(ada_store) as ada:
+                sent = await ada.send("@bob", "for Bob alone")
+                assert server.mailboxes.given(bob_address.device) == []
+                server.keys.intruders.clear()
+                async with online(bob_store) as bob:
+                    # Bob asks for the key that did not come with it, by a session that he starts himself.
+                    assert await Reader(bob).texts(1) == ["for Bob alone"]
+                    assert bob.page(sent.conversation).holes == []
 
 
 async def test_fault_21_the_name_of_a_contact_is_not_given_to_somebody_else(tmp_path: Path) -> None:
