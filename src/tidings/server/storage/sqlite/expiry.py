@@ -85,8 +85,10 @@ def _suspend(book: Book, before: int) -> int:
     query = "update box set suspended = 1 where suspended = 0 and seen < ? returning id"
     rows = book.rows(query, (before,))
     for (number,) in rows:
-        book.box(number).suspended = True
-        book.execute("delete from entry where box = ? and kind = ?", (number, GAP))
+        box = book.box(number)
+        box.suspended = True
+        for (pos,) in book.rows("select pos from entry where box = ? and kind = ?", (number, GAP)):
+            _drop(book, box, pos)
     return len(rows)
 
 
