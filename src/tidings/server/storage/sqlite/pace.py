@@ -6,6 +6,8 @@ PACE: Final = 0.001
 """Seconds that a commit rests behind the one before while much is coming, so that more share it."""
 MUCH: Final = 8.0
 """Jobs that come within PACE, on average: a quarter of what the loop can do. With less it rests for nothing."""
+LONG: Final = 0.1
+"""Seconds: a pause is counted as no longer."""
 ENOUGH: Final = 64
 """Jobs that are worth a commit at once."""
 
@@ -15,12 +17,14 @@ class Pace:
 
     def __init__(self) -> None:
         self._began = self._ended = 0.0
-        self._flow = 0.0
+        self._jobs = 0.0
+        self._span = LONG
 
     def begun(self, jobs: int, now: float) -> None:
         """Note that a transaction with so many jobs begins."""
         passed, self._began = now - self._began, now
-        self._flow += 0.2 * (jobs * PACE / max(passed, PACE / 10) - self._flow)
+        self._jobs += 0.1 * (jobs - self._jobs)
+        self._span += 0.1 * (min(passed, LONG) - self._span)
 
     def ended(self, now: float) -> None:
         """Note that it is durable."""
@@ -28,4 +32,4 @@ class Pace:
 
     def rest(self, now: float) -> float:
         """Return for how long the next one had better wait; 0.0 or less if it had better not."""
-        return self._ended + PACE - now if self._flow >= MUCH else 0.0
+        return self._ended + PACE - now if self._jobs * PACE >= MUCH * self._span else 0.0
