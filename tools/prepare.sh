@@ -14,7 +14,7 @@ want npm nodejs npm
 "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
 
 if [ "${1:-run}" = test ]; then
-    want chromium-headless-shell chromium-headless-shell
+    want chromium chromium
     want fiu-run fiu-utils
     fonts=/usr/share/fonts
     [ -n "$(find $fonts -name 'NotoColorEmoji*' 2>/dev/null)" ] || missing="$missing fonts-noto-color-emoji"

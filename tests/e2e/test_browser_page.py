@@ -128,7 +128,7 @@ async def test_fault_15_names_texts_and_links_are_inert(browser: Browser, tmp_pa
             for name in NAMES:
                 bob.set_display_name(name)
                 await page.wait_for_function(
-                    "(name) => document.querySelector('nav a b').textContent === name", arg=name
+                    "(name) => document.querySelector('nav a b')?.textContent === name", arg=name
                 )
             bob.set_display_name(f"<img src=x onerror={HIT}>")
             await ada.open(f"<img src=x onerror={HIT}>")

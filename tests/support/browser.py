@@ -21,8 +21,7 @@ from playwright.async_api import (
 
 from support.server import PASSWORD
 
-CHROMIUM: Final = "/usr/bin/chromium-headless-shell"
-"""Chromium without windows, which takes half the time to open a page: its desktop interface is no part of it."""
+CHROMIUM: Final = "/usr/bin/chromium"
 STRANGE_HOST: Final = "tidings.test"
 """This machine by a name that is not the loopback's, so that only TLS makes its pages safe."""
 FLAGS: Final = (

@@ -44,7 +44,8 @@ def measure(folder: Path, surroundings: Surroundings, *, connections: int, quiet
     limits = Limits.for_pairs(together)
     processes = -(-2 * pairs // PER_PROCESS)
     with serving(folder / "data", limits) as server, load(together, processes) as devices:
-        # One pair comes and goes, so that what the server makes once is there before.
+        # A page is asked for, and one pair comes and goes, so that what the server makes once is there before.
+        server.ask_for_a_page()
         with load([first], 1) as visitors:
             visitors.sign_in(server.socket_url)
             visitors.exchange()

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import httpx
+
 from tidings.cli.benching import BenchFailed
 from tidings.cli.benching.people import Identity, Pair
 from tidings.cli.benching.process import Process
 from tidings.server.app import Person, Settings, seed
 
+PAGE_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 30.0
 
 
@@ -62,6 +65,10 @@ class BenchServer(Process):
         super().__init__(pid)
         self.url = url
         self.socket_url = url.replace("http://localhost", "ws://127.0.0.1") + "/v1/socket"
+
+    def ask_for_a_page(self) -> None:
+        """Wait until the server's HTTP has come up, which it leaves for after the first devices."""
+        httpx.get(self.url + "/readyz", timeout=PAGE_SECONDS).raise_for_status()
 
 
 @contextmanager
