@@ -19,7 +19,7 @@ from tidings.wire.errors import (
     StaleEpoch,
     TooOld,
 )
-from tidings.wire.events import DeviceList, Gap, KeyShare, Message
+from tidings.wire.events import DeviceList, Gap, KeyShare, Marks, Message
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address, new_msg_id
 
@@ -273,6 +273,18 @@ async def test_d9_a_removed_device_gets_nothing_more_and_a_new_one_only_what_com
     assert await store.mailboxes.find(Address(account("bob"), "BOB-PHONE")) is None
     await store.send(ada, talk, b"later")
     assert [entry.ciphertext for entry in await store.read(tablet) if isinstance(entry, Message)] == [b"later"]
+
+
+async def test_d9_devices_that_are_removed_together_are_told_of_no_receipts_of_each_other(store: Store) -> None:
+    talk = await store.talk("ada", "bob")
+    ada = await store.box("ada", "ADA-PHONE")
+    await store.send(ada, talk)
+    await store.devices("bob", 2, "BOB-PHONE", "BOB-LAPTOP")
+    await store.send(ada, talk)
+    closed, notices = await store.devices("bob", 3)
+    assert len(closed) == 2
+    assert {told.expired[-1][-1] for told in marks(notices)} == {1, 2}
+    assert not {box for notice in notices if isinstance(notice.event, Marks) for box in notice.to} & set(closed)
 
 
 async def test_an_old_device_list_changes_nothing_and_the_same_one_nothing_more(store: Store) -> None:

@@ -113,6 +113,7 @@ async def read_all(person: BrowserPerson, name: str) -> None:
     """Open a conversation and read it to its end."""
     await person.open(name)
     latest = person.page.get_by_role("button", name="Jump to latest")
+    await expect(person.log.get_by_role("article").first).to_be_visible()  # an empty one has settled, too
     await has_settled(person)
     if await latest.is_visible():
         await latest.click()

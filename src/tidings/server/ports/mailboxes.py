@@ -5,7 +5,7 @@ complete in the order of its calls. Nothing is visible to anybody before it is d
 """
 
 from asyncio import Future
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from tidings.wire.commands import Ack, MarkRead, Send, ShareKeys
@@ -39,6 +39,10 @@ class Notice(NamedTuple):
 
     event: Event
     to: Sequence[BoxId]
+
+    def but(self, closed: Collection[BoxId]) -> "Notice":
+        """Return it without mailboxes that are about to close."""
+        return Notice(self.event, [box for box in self.to if box not in closed])
 
 
 class Appended(NamedTuple):

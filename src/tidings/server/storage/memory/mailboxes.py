@@ -130,7 +130,8 @@ class MemoryMailboxes(Heads):
             return [], []
         gone = [box for device, box in owner.boxes.items() if devices.get(device) != box.key]
         told = announce.device_list_change(owner, self.shared_with(owner))[1]
-        expired = [notice for box in gone for notice in self.close(box)]
+        closed = [box.id for box in gone]
+        expired = [notice.but(closed) for box in gone for notice in self.close(box)]
         for device, key in devices.items():
             if device not in owner.boxes:
                 box = Box(self.number(), owner, Address(account, device), uuid.uuid4().bytes, key)
@@ -138,12 +139,12 @@ class MemoryMailboxes(Heads):
                 owner.boxes[device] = self._boxes[box.id] = box
                 self._entries[box.id], self._failed[box.id] = {}, {}
         if version == owner.version:
-            return [box.id for box in gone], expired
+            return closed, expired
         owner.version = version
         for head in self.shared_with(owner):
             head.changed()
         event, now_told = announce.device_list_change(owner, self.shared_with(owner))
-        return [box.id for box in gone], [Notice(event, sorted({*told, *now_told})), *expired]
+        return closed, [Notice(event, sorted({*told, *now_told})), *expired]
 
     def _find(self, device: Address) -> Mailbox | None:
         owner = self.owners.get(device.account)

@@ -206,7 +206,7 @@ class Book:
             found = self.db.last_insert_rowid(), 0, 0
         owner = Owner(found[0], name, found[1])
         owner.removed = bool(found[2])
-        query = "select id, device, mailbox_id, key, acked, top, seen, suspended from box where owner = ?"
+        query = "select id, device, mailbox_id, key, acked, top, seen, suspended from box where owner = ? order by id"
         for number, device, mailbox_id, key, acked, top, seen, suspended in self.rows(query, (owner.id,)):
             box = Box(number, owner, Address(name, device), mailbox_id, key)
             box.acked, box.seen, box.suspended = acked, seen, bool(suspended)

@@ -112,11 +112,11 @@ class SqliteMailboxes:
         shared = self.book.heads_of(owner)
         told = announce.device_list_change(owner, shared)[1]
         gone = [box for device, box in owner.boxes.items() if devices.get(device) != box.key]
-        expired = [notice for box in gone for notice in self.book.close_box(box)]
+        closed = [box.id for box in gone]
+        expired = [notice.but(closed) for box in gone for notice in self.book.close_box(box)]
         for device, key in devices.items():
             if device not in owner.boxes:
                 self.book.new_box(owner, device, key)
-        closed = [box.id for box in gone]
         if version == owner.version:
             return closed, expired
         owner.version = version
