@@ -26,6 +26,8 @@ const LATER_WAIT_MS = 2_000;
 const QUIET_MS = 25_000;
 const PROBE_MS = 5_000;
 const RENEW_EVERY_MS = 6 * 3_600_000;
+/** How often a hole in the mailbox has been there when it is believed. */
+const BELIEVED = 2;
 
 /** This device was signed out. */
 export class SignedOut extends Error {
@@ -50,6 +52,8 @@ export class Engine {
   private online = false;
   private held: Held | null = null;
   private hole: string | null = null;
+  /** How often that hole was there. */
+  private seen = 0;
 
   constructor(
     db: Database,
@@ -259,7 +263,8 @@ export class Engine {
 
   /**
    * Keeps what is new. Only what expired leaves a hole in a mailbox, but it may as well have been the line that lost
-   * entries, and an ack would take them from the server: comes back, and believes in the hole when it is there again.
+   * entries, and an ack would take them from the server: comes back, and believes in the hole when it was there often
+   * enough.
    */
   private async keep(entries: readonly Stored[]): Promise<void> {
     let known = (await setting(this.context.db, "lastPos")) ?? 0;
@@ -267,7 +272,7 @@ export class Engine {
     let hole: string | null = null;
     for (const entry of entries) {
       const step = `${known}-${entry.pos}`;
-      if (entry.pos > known + 1 && step !== this.hole) {
+      if (entry.pos > known + 1 && (step !== this.hole || this.seen < BELIEVED)) {
         hole = step;
         break;
       }
@@ -277,6 +282,7 @@ export class Engine {
     }
     if (fresh.length > 0) await this.inbox.take(fresh);
     if (hole === null) return;
+    this.seen = hole === this.hole ? this.seen + 1 : 1;
     this.hole = hole;
     throw new Disconnected();
   }

@@ -31,6 +31,8 @@ LOG = logging.getLogger("tidings.sdk")
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 LATER_WAIT: Final = 2.0
+BELIEVED: Final = 2
+"""How often a hole in the mailbox has been there when it is believed."""
 """Seconds before coming back to a server that is going down, with as much again at random."""
 
 
@@ -56,6 +58,8 @@ class Engine:
         self._task: Task[None] | None = None
         self._came_back = False
         self._hole: tuple[int, int] | None = None
+        self._seen = 0
+        """How often that hole was there."""
 
     def start(self) -> None:
         """Begin to connect."""
@@ -219,13 +223,13 @@ class Engine:
         """Keep what is new. Raises Disconnected where a position was left out.
 
         Only what expired leaves a hole in a mailbox. It may as well have been the line that lost or swapped entries,
-        and an ack would take them from the server: come back, and believe in the hole when it is there again.
+        and an ack would take them from the server: come back, and believe in the hole when it was there often enough.
         """
         known: int = self.state.db.setting("last_pos", 0)
         fresh: list[e.Stored] = []
         hole: tuple[int, int] | None = None
         for entry in entries:
-            if entry.pos > known + 1 and self._hole != (known, entry.pos):
+            if entry.pos > known + 1 and (self._hole != (known, entry.pos) or self._seen < BELIEVED):
                 hole = known, entry.pos
                 break
             if entry.pos > known:
@@ -234,6 +238,7 @@ class Engine:
         if fresh:
             await self.inbox.take(fresh)
         if hole:
+            self._seen = self._seen + 1 if hole == self._hole else 1
             self._hole = hole
             raise Disconnected
 
