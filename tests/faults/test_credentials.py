@@ -148,7 +148,7 @@ async def test_fault_13_a_greeting_is_good_for_its_challenge_alone(server: Local
         assert isinstance(await until(first, e.Refused), e.Refused)
     changes: list[dict[str, Any]] = [
         {"server_id": "t" + 16 * "0"},
-        {"account": ada.account[:-1] + "0"},
+        {"account": ada.account[:-1] + ("1" if ada.account.endswith("0") else "0")},
         {"device": "AAAAAAAAAA"},
     ]
     for changed in changes:
