@@ -79,7 +79,7 @@ bench: setup-test ## Measure: messages a second and CPU of each, memory of an id
 	$(BIN)/tidings bench idle --connections 15000
 
 # What `make bench-peers` measures: ONLY=w1,w4 SERVERS=tidings,prosody ROUNDS=1, SHORT=1 to see it work, JOIN=1 to keep
-# the figures of other workloads from before.
+# what earlier runs brought of other workloads and servers.
 BENCH := $(if $(ONLY),--only $(ONLY)) $(if $(SERVERS),--servers $(SERVERS)) $(if $(ROUNDS),--rounds $(ROUNDS)) \
 	$(if $(SHORT),--short) $(if $(JOIN),--join)
 

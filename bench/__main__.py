@@ -12,7 +12,8 @@ import msgspec
 from bench import figures
 from bench.figures import Run, Surroundings, Table, together
 from bench.load import LoadFailed, build
-from bench.machine import Cores, machine_told, need_taskset, today
+from bench.machine import Cores, machine_told, today
+from bench.names import MACHINE
 from bench.peers.variants import missing
 from bench.picture import write_pictures
 from bench.report import as_text, write_page
@@ -30,11 +31,11 @@ PAGE: Final = ROOT / "docs" / "benchmarks.md"
 def main() -> int:
     """Run. Return the exit code."""
     options = _options()
-    if options.page:
-        write_all(figures.read(options.folder), options.folder, page=True)
-        return 0
     started = time.monotonic()
     try:
+        if options.page:
+            write_all(figures.read(options.folder), options.folder, page=True)
+            return 0
         run, failures = _run(options)
     except (BenchFailed, LoadFailed) as error:
         print(f"no figures: {error}", file=sys.stderr)
@@ -52,13 +53,15 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--servers", type=_words, default=[], help="servers: tidings,ejabberd-tcp (default: all)")
     parser.add_argument("--rounds", type=int, help="turns of each server (default: as each workload has them)")
     parser.add_argument("--short", action="store_true", help="show that everything works; the figures mean little")
-    parser.add_argument("--join", action="store_true", help="put the figures to those of other workloads from before")
+    parser.add_argument("--join", action="store_true", help="keep what earlier runs brought of all else")
     parser.add_argument("--page", action="store_true", help="measure nothing: write the page and the picture anew")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="a folder on a disk")
     options = parser.parse_args()
-    unknown = [name for name in options.only if name not in WORKLOADS]
-    if unknown:
-        parser.error(f"no such workload: {', '.join(unknown)}")
+    servers = {server for workload in WORKLOADS.values() for server in workload.servers}
+    for kind, names, known in (("workload", options.only, WORKLOADS), ("server", options.servers, servers)):
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            parser.error(f"no such {kind}: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
     return options
 
 
@@ -68,7 +71,6 @@ def _words(text: str) -> list[str]:
 
 def _run(options: argparse.Namespace) -> tuple[Run, list[str]]:
     """Return what the workloads brought, and which turns failed. Whoever ends it early finds the workloads before."""
-    need_taskset()
     lacking = missing()
     if lacking:
         raise BenchFailed(f"please install these packages, then try again: {' '.join(lacking)}")
@@ -113,9 +115,9 @@ def _surroundings(turns: Turns, disk: Disk, options: argparse.Namespace) -> Surr
 
 
 def joined(before: Run, now: Run) -> Run:
-    """Return a run with the workloads of both; those of `now` count where both have them."""
-    again = {one.workload for one in now.samples} - {"fsync"}
-    kept = [one for one in before.samples if one.workload not in again]
+    """Return a run with what both brought; where both had a server do a workload, `now` counts."""
+    again = {(one.server, one.workload) for one in now.samples if one.server != MACHINE}
+    kept = [one for one in before.samples if (one.server, one.workload) not in again]
     about = now.surroundings
     surroundings = msgspec.structs.replace(
         about,
@@ -128,7 +130,9 @@ def joined(before: Run, now: Run) -> Run:
 
 
 def _is_whole(run: Run) -> bool:
-    return {one.workload for one in run.samples} >= set(WORKLOADS)
+    """Return whether every server has done all of its workloads."""
+    wanted = {(server, name) for name, workload in WORKLOADS.items() for server in workload.servers}
+    return {(one.server, one.workload) for one in run.samples} >= wanted
 
 
 def write_all(run: Run, folder: Path, *, page: bool) -> None:

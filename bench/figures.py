@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from tidings.cli.benching import BenchFailed
+
 RESULTS: Final = "peers.json"
 RAW: Final = "peers-raw.json"
 
@@ -111,5 +113,15 @@ def write(run: Run, folder: Path) -> None:
 
 
 def read(folder: Path) -> Run:
-    """Return what a run wrote."""
-    return msgspec.json.decode((folder / RAW).read_bytes(), type=Run)
+    """Return what a run wrote. Raises BenchFailed."""
+    try:
+        return msgspec.json.decode((folder / RAW).read_bytes(), type=Run)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BenchFailed(f"no earlier run can be read: {error}") from None
+
+
+def told(value: float) -> str:
+    """Return a figure as it is read: three digits, more only where they are whole."""
+    if value >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -48,10 +48,12 @@ BACK: Final = "devices that came back"
 LOST: Final = "messages lost"
 STORM_CPU: Final = "CPU per device that comes back"
 
-# W6, with the number of messages put in
-WAITING: Final = "CPU per message, {} waiting"
-START_WAITING: Final = "start, {} waiting"
-WAITING_RATE: Final = "messages a second, {} waiting"
+# W6, with one of BACKLOGS put in
+BACKLOGS: Final = (1_000, 100_000, 10_000_000)
+"""Messages that wait for others."""
+WAITING: Final = "CPU per message, {:,} waiting"
+START_WAITING: Final = "start, {:,} waiting"
+WAITING_RATE: Final = "messages a second, {:,} waiting"
 
 # W7
 DAY_CPU: Final = "cores used"

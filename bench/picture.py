@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from xml.sax.saxutils import escape
 
 from bench import names as n
-from bench.figures import Result, Table
+from bench.figures import Result, Table, told
 
 WIDTH: Final = 960
 COLUMNS: Final = 2
@@ -60,8 +60,8 @@ class Panel(NamedTuple):
 
 
 LEGEND: Final = (
-    "Tidings has every message on the disk before anybody hears of it. The others relay from memory,"
-    " or archive without waiting."
+    "Tidings has every message on the disk before anybody hears of it."
+    " Of the others only ejabberd with its archive in SQLite waits for the disk."
 )
 LESS: Final = "less is better"
 MORE: Final = "more is better"
@@ -88,9 +88,9 @@ def panels(table: Table) -> list[Panel]:
         for title, better, workload, metric in wanted
     ]
     growth = [
-        _bar(one, f"{count} waiting")
-        for count in ("1,000", "100,000", "10,000,000")
-        if (one := table.find(n.TIDINGS, "w6", n.WAITING.format(count))) is not None
+        _bar(one, f"{size:,} waiting")
+        for size in n.BACKLOGS
+        if (one := table.find(n.TIDINGS, "w6", n.WAITING.format(size))) is not None
     ]
     found.append(Panel("Processor time of a message as the store grows (µs)", "should stay the same", growth))
     one, two = table.find(n.TIDINGS, "w1", n.RATE), table.find(n.WORKERS.format(2), "w1", n.RATE_ALONE)
@@ -151,13 +151,6 @@ def _panel(panel: Panel, left: float, top: float, width: float, palette: Palette
             yield f'<path d="M{low:.1f} {middle:.1f}H{high:.1f}" stroke="{palette.text}" stroke-width="1.5"/>'
             end = max(end, high)
         yield f'<text x="{end + 8:.1f}" y="{middle + 4:.1f}">{told(bar.median)}</text>'
-
-
-def told(value: float) -> str:
-    """Return a figure as it is read: three digits, more only where they are whole."""
-    if value >= 100 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _bar(one: Result, label: str) -> Bar:

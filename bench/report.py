@@ -1,4 +1,4 @@
-"""The page: tables of all figures and the list of what was asked, put between two marks; the prose around stays."""
+"""The page: tables of all figures and the list of aims, put between two marks; the prose around stays."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,7 @@ from typing import Final
 
 from bench import names as n
 from bench.checklist import checklist
-from bench.figures import Result, Run, Table, together
-from bench.picture import told
+from bench.figures import Result, Run, Table, together, told
 
 BEGIN: Final = "<!-- figures: written by make bench-peers -->"
 END: Final = "<!-- /figures -->"
@@ -41,7 +40,7 @@ def write_page(run: Run, page: Path) -> None:
 def figures(run: Run) -> str:
     """Return all figures of a run, as Markdown."""
     table = Table(together(run.samples))
-    parts = [PICTURE, "\n".join(_surroundings(run, table)), "### What was asked\n\n" + "\n".join(_asked(table))]
+    parts = [PICTURE, "\n".join(_surroundings(run, table)), "### Aims\n\n" + "\n".join(_aims(table))]
     for workload, title in TITLES.items():
         some = [one for one in table.results if one.workload == workload]
         if some:
@@ -50,7 +49,7 @@ def figures(run: Run) -> str:
 
 
 def as_text(run: Run) -> str:
-    """Return all figures of a run for a terminal, with the list of what was asked at the end."""
+    """Return all figures of a run for a terminal, with the list of aims at the end."""
     table = Table(together(run.samples))
     lines: list[str] = []
     for one in table.results:
@@ -82,11 +81,11 @@ def _surroundings(run: Run, table: Table) -> Iterator[str]:
         yield f"Limits of Tidings that were raised, those per address alone: {'; '.join(raised)}."
 
 
-def _asked(table: Table) -> Iterator[str]:
+def _aims(table: Table) -> Iterator[str]:
     yield "| | |"
     yield "|---|---|"
     for line in checklist(table):
-        yield f"| {line.text} | {'not measured' if line.kept is None else '**yes**' if line.kept else '**no**'} |"
+        yield f"| {line.text} | {'not measured' if line.reached is None else '**yes**' if line.reached else '**no**'} |"
 
 
 def _rows(results: list[Result]) -> Iterator[str]:
@@ -104,11 +103,11 @@ def _growth(table: Table) -> Iterator[str]:
     """Yield the table of W6: a row for each number of messages that wait."""
     yield "| messages waiting | CPU per message (us) | messages a second | start (s) |"
     yield "|---" * 4 + "|"
-    for waiting in ("1,000", "10,000", "100,000", "10,000,000"):
+    for size in n.BACKLOGS:
         metrics = (n.WAITING, n.WAITING_RATE, n.START_WAITING)
-        cells = [table.find(n.TIDINGS, "w6", metric.format(waiting)) for metric in metrics]
+        cells = [table.find(n.TIDINGS, "w6", metric.format(size)) for metric in metrics]
         if any(cells):
-            yield f"| {waiting} | " + " | ".join("" if one is None else _cell(one) for one in cells) + " |"
+            yield f"| {size:,} | " + " | ".join("" if one is None else _cell(one) for one in cells) + " |"
 
 
 def _cell(one: Result) -> str:

@@ -14,8 +14,6 @@ from bench.tidings_server import TidingsServer
 from bench.workloads.w1 import IN_FLIGHT, PAIRS
 from tidings.cli.benching import BenchFailed
 
-SIZES: Final = (1_000, 100_000, 10_000_000)
-SHORT_SIZES: Final = (1_000, 10_000)
 MAILBOXES: Final = 500
 ROUNDS: Final = 2
 """Of this workload itself: its folders are made once."""
@@ -26,7 +24,7 @@ def measure(server: Server, stage: Stage) -> Iterator[Figure]:
     """See the head of the file."""
     if not isinstance(server, TidingsServer):
         raise BenchFailed("W6 knows the store of Tidings alone")
-    sizes = SHORT_SIZES if stage.short else SIZES
+    sizes = n.BACKLOGS[:2] if stage.short else n.BACKLOGS
     active = 2 * PAIRS * ROUNDS
     server.start(pairs(active // 2 + MAILBOXES))
     absent = some(server.people, active, 2 * MAILBOXES)
@@ -46,11 +44,11 @@ def measure(server: Server, stage: Stage) -> Iterator[Figure]:
             server.data = first.with_name(f"{first.name}-{size}")
             started = time.monotonic()
             server.start_again()
-            yield Figure(n.START_WAITING.format(f"{size:,}"), time.monotonic() - started, "s")
+            yield Figure(n.START_WAITING.format(size), time.monotonic() - started, "s")
             server.until_looked_through()
             options = {"people": people, "in-flight": IN_FLIGHT}
             work = stage.timed("pairs", server, options, stage.of(SECONDS, 2))
             messages = work.report["messages"]
-            yield Figure(n.WAITING.format(f"{size:,}"), work.cpu_us(messages), "us")
-            yield Figure(n.WAITING_RATE.format(f"{size:,}"), messages / work.seconds, "1/s")
+            yield Figure(n.WAITING.format(size), work.cpu_us(messages), "us")
+            yield Figure(n.WAITING_RATE.format(size), messages / work.seconds, "1/s")
             server.stop()
