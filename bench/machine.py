@@ -1,19 +1,20 @@
 """The machine: which core works for whom, and what the figures are worth nothing without."""
 
 import os
+import random
 import socket
-import subprocess
-from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tidings.cli.benching import BenchFailed
 from tidings.cli.benching.disk import Disk, prepare
 from tidings.cli.benching.report import this_machine
 
 FSYNC_TIMES: Final = 5
 """How often the times of fsync are taken, of which the middle one counts."""
+PORTS: Final = random.SystemRandom()
+"""Other programs choose their ports at the same time, which no seed may make the same."""
 
 
 class Cores(NamedTuple):
@@ -34,11 +35,6 @@ class Cores(NamedTuple):
         if self.server == self.load:
             return "one core, which the server and the load generator share: the rates are too low for both"
         return f"the server has core {self.server}, the load generator core {self.load}, of {len(self.all)}"
-
-
-def pinned(command: Sequence[str], cores: Sequence[int]) -> list[str]:
-    """Return a command that runs on some cores alone."""
-    return ["taskset", "--cpu-list", ",".join(map(str, cores)), *command]
 
 
 def fsync_times(folder: Path) -> Disk:
@@ -62,23 +58,13 @@ def today() -> str:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """Return a port of the loopback that nobody has now.
 
-
-def commit_told(root: Path) -> str:
-    """Return which commit the tree is of, as short as git writes it; nothing outside a repository."""
-    command = ["git", "-C", str(root), "describe", "--tags", "--always", "--dirty"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def need_taskset() -> None:
-    """Raise BenchFailed where cores cannot be given."""
-    if not Path("/usr/bin/taskset").exists():
-        raise BenchFailed("taskset is missing; it is in Debian's util-linux")
+    It is none of those that the system gives to connections that go out (from 32768 on): one of them could take it
+    before a server does, or while a server is down that comes back.
+    """
+    while True:
+        port = PORTS.randrange(11_000, 30_000)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -47,7 +47,6 @@ def some(people: Path, first: int, count: int) -> Path:
 class Server(Protocol):
     """A server in an empty folder of its own, and the file that tells the load generator of its people."""
 
-    name: str
     durability: str
     version: str
     """Known when it has started."""
@@ -98,8 +97,7 @@ class MakeServer(Protocol):
 class XmppServer:
     """A peer. See Server."""
 
-    def __init__(self, name: str, peer: Peer, folder: Path) -> None:
-        self.name = name
+    def __init__(self, peer: Peer, folder: Path) -> None:
         self.durability = peer.durability
         self.version = ""
         self.protocol = "xmpp" if peer.transport == "tcp" else "xmpp-websocket"
@@ -144,10 +142,10 @@ class XmppServer:
         self._peer.stop()
 
 
-def fitted(name: str, make: Make, core: int) -> MakeServer:
+def fitted(make: Make, core: int) -> MakeServer:
     """Return how a peer is made that works on a core."""
 
     def made(folder: Path) -> Server:
-        return XmppServer(name, make(folder / "server", core), folder)
+        return XmppServer(make(folder / "server", core), folder)
 
     return made

@@ -1,4 +1,4 @@
-"""What a workload is given: folders, cores, load processes, and how long it may take."""
+"""What a workload is given: load processes, their cores, and how long it may take."""
 
 import os
 import sys
@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.load import Load, Window, load
-from bench.machine import Cores
 from bench.servers import ADDRESSES, Server
 
 WARM_UP_SECONDS: Final = 2.0
@@ -29,10 +28,8 @@ class Work(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """Where and how a workload is carried out. In `short` form it shows that it works, and little more."""
+    """How a workload is carried out. In `short` form it shows that it works, and little more."""
 
-    folder: Path
-    cores: Cores
     short: bool
     load_cores: tuple[int, ...]
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.load import Conversation, Person, write_people
-from bench.machine import free_port, pinned
-from bench.names import TIDINGS, WORKERS
+from bench.machine import free_port
 from bench.peers.program import Program
 from bench.servers import ADDRESSES, Layout, MakeServer, Server
 from tidings import __version__
@@ -41,18 +40,16 @@ class TidingsServer:
     protocol = "tidings"
 
     def __init__(self, folder: Path, cores: Sequence[int], workers: int = 1) -> None:
-        self.name = TIDINGS if workers == 1 else WORKERS.format(workers)
         self.version = f"Tidings {__version__}"
         self.people = folder / "people"
         self.data = folder / "data"
         self.limits: dict[str, float] = {}
-        self._cores = cores
         self.workers = workers
         self._options: list[str] = []
         self._port = free_port()
         self._began_at = 0
         (folder / "server").mkdir(parents=True, exist_ok=True)
-        self._program = Program(folder / "server", cores[0])
+        self._program = Program(folder / "server", cores)
 
     @property
     def target(self) -> str:
@@ -74,9 +71,7 @@ class TidingsServer:
             command += ["--workers", str(self.workers)]
         log = self._log
         before = log.stat().st_size if log.exists() else 0
-        self._program.run(
-            pinned(command, self._cores), {name: os.environ[name] for name in PASSED_ON & os.environ.keys()}
-        )
+        self._program.run(command, {name: os.environ[name] for name in PASSED_ON & os.environ.keys()})
         self._began_at = before
         self._until_logged(READY)
 

@@ -1,5 +1,6 @@
 """A run: each workload with each server in turn (A B A B), each time in a folder of its own."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ class Turns:
                 say(f"{name}, round {number + 1}: {server}")
                 try:
                     self._turn(name, workload.measure, server)
-                except (BenchFailed, LoadFailed, PeerFailed) as failure:
+                except (BenchFailed, LoadFailed, PeerFailed, OSError, subprocess.SubprocessError) as failure:
                     self.failures.append(f"{name}, {server}: {failure}")
                     say(f"    no figures: {failure}")
 
@@ -90,7 +91,7 @@ class Turns:
         load_cores = self._cores.all if shared else (self._cores.load,)
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=f"{name}-", ignore_cleanup_errors=True) as folder:
             server = self._makers[server_name](Path(folder))
-            stage = Stage(Path(folder), self._cores, self._short, load_cores)
+            stage = Stage(self._short, load_cores)
             try:
                 found = list(measure(server, stage))  # all of a turn, or nothing
             finally:
@@ -103,5 +104,5 @@ class Turns:
 
 def makers(cores: Cores) -> dict[str, MakeServer]:
     """Return how each server is made."""
-    found = {name: fitted(name, make, cores.server) for name, make in PEERS.items()}
+    found = {name: fitted(make, cores.server) for name, make in PEERS.items()}
     return {n.TIDINGS: tidings((cores.server,)), TWO: tidings(cores.all, 2), FOUR: tidings(cores.all, 4), **found}

@@ -1,5 +1,6 @@
 """ejabberd: one core, one scheduler, no Erlang distribution, and so neither cookie nor `epmd`."""
 
+import platform
 import sqlite3
 from enum import Enum
 from functools import partial
@@ -7,11 +8,12 @@ from pathlib import Path
 from string import Template
 from typing import Final, assert_never
 
+from bench.machine import free_port
 from bench.peers.peer import PeerFailed, Transport
-from bench.peers.program import Program, accepts, free_port
+from bench.peers.program import Program, accepts
 
 HERE: Final = Path(__file__).parent
-LIBRARIES: Final = Path("/usr/lib/x86_64-linux-gnu")
+LIBRARIES: Final = Path(f"/usr/lib/{platform.machine()}-linux-gnu")
 SCHEMA: Final = Path("/usr/share/ejabberd/sql/lite.sql")
 READY: Final = HERE / "ejabberd.ready.erl"
 # Schedulers that never spin while they wait: processor time is then that of work alone, which is in ejabberd's favour.
@@ -61,7 +63,7 @@ class Ejabberd(Program):
     """An ejabberd in a folder: its configuration, its Mnesia, its SQLite and its logs."""
 
     def __init__(self, folder: Path, core: int, *, store: Store, transport: Transport) -> None:
-        super().__init__(folder, core)
+        super().__init__(folder, (core,))
         self.name = f"ejabberd, {'TCP' if transport == 'tcp' else 'WebSocket'}{store.words}"
         self.durability = store.durability
         self.transport: Transport = transport

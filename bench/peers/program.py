@@ -23,11 +23,11 @@ AT_OUR_END: Final = ("setpriv", "--pdeathsig", "KILL")  # a run that is killed l
 
 
 class Program:
-    """A command that runs on one core, its children with it, and its output in `folder`/output.log."""
+    """A command that runs on some cores alone, its children with it, and its output in `folder`/output.log."""
 
-    def __init__(self, folder: Path, core: int) -> None:
+    def __init__(self, folder: Path, cores: Sequence[int]) -> None:
         self.folder = folder
-        self._core = core
+        self._cores = ",".join(map(str, cores))
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +43,7 @@ class Program:
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         with (self.folder / "output.log").open("ab") as log:
             self._child = subprocess.Popen(
-                [*AT_OUR_END, "prlimit", f"--nofile={most}:{most}", "taskset", "--cpu-list", str(self._core), *command],
+                [*AT_OUR_END, "prlimit", f"--nofile={most}:{most}", "taskset", "--cpu-list", self._cores, *command],
                 cwd=self.folder,
                 env={**environment, "PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
@@ -133,14 +133,6 @@ def _cpu_seconds(pid: int) -> float:
     except OSError:  # it has just ended, and its parent counts its time
         return 0.0
     return sum(int(field) for field in fields[11:15]) / TICKS_PER_SECOND
-
-
-def free_port() -> int:
-    """Return a port of the loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def accepts(port: int) -> bool:

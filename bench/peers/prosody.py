@@ -7,8 +7,9 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from bench.machine import free_port
 from bench.peers.peer import HOST, PASSWORD, PeerFailed, Transport
-from bench.peers.program import Program, accepts, free_port
+from bench.peers.program import Program, accepts
 
 HERE: Final = Path(__file__).parent
 
@@ -19,7 +20,7 @@ class Prosody(Program):
     transport: Transport = "tcp"
 
     def __init__(self, folder: Path, core: int, *, archive: bool) -> None:
-        super().__init__(folder, core)
+        super().__init__(folder, (core,))
         self.name = "Prosody, archive in files" if archive else "Prosody"
         self.durability = (
             "Archived and kept for who is offline in files, never synced."

@@ -21,6 +21,7 @@ PACKAGES: Final = {  # a file of each
     "ejabberd": "usr/sbin/ejabberdctl",
     "erlang-p1-sqlite3": "usr/lib/erlang/lib/p1_sqlite3-*",
     "prosody": "usr/bin/prosody",
+    "util-linux": "usr/bin/taskset",
 }
 
 
