@@ -54,9 +54,13 @@ def write_people(path: Path, people: Iterable[Person], conversations: Iterable[C
 def build() -> Path:
     """Build the program if its sources are newer; return it. Raises LoadFailed."""
     command = ["make", "--silent", f"OUT={BUILD}"]
-    made = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
+    needs = "the load generator cannot be built (it needs Debian's gcc, make, libc6-dev and libssl-dev)"
+    try:
+        made = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise LoadFailed(f"{needs}: {error}") from None
     if made.returncode:
-        raise LoadFailed(f"the load generator cannot be built (needs gcc, make, libssl-dev): {made.stderr}")
+        raise LoadFailed(f"{needs}: {made.stderr}")
     return BUILD / "load"
 
 

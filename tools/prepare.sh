@@ -26,8 +26,8 @@ if [ "${1:-run}" = bench ]; then
     [ -e /usr/sbin/ejabberdctl ] || missing="$missing ejabberd"
     [ -n "$(find /usr/lib/erlang/lib -maxdepth 1 -name 'p1_sqlite3-*' 2>/dev/null)" ] || missing="$missing erlang-p1-sqlite3"
     want prosody prosody
-    want gcc gcc libc6-dev
-    want taskset util-linux
+    want gcc gcc
+    [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
     [ -e /usr/include/openssl/ssl.h ] || missing="$missing libssl-dev"
 fi
 
@@ -37,6 +37,16 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     apt-get update -qq
     # shellcheck disable=SC2086 # a list of packages
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    # Debian starts a server that it installs, at once and at each boot; a benchmark starts its own.
+    for server in ejabberd prosody; do
+        case "$missing " in
+        *" $server "*)
+            echo "stopping the service $server, which came with the package"
+            service "$server" stop >/dev/null 2>&1 || true
+            update-rc.d "$server" disable >/dev/null 2>&1 || true
+            ;;
+        esac
+    done
 else
     echo "Please install these packages, then try again:$missing" >&2
     exit 1
