@@ -31,9 +31,9 @@ LOG = logging.getLogger("tidings.sdk")
 FIRST_WAIT: Final = 0.1
 LONGEST_WAIT: Final = 5.0
 LATER_WAIT: Final = 2.0
-BELIEVED: Final = 2
-"""How often a hole in the mailbox has been there when it is believed."""
 """Seconds before coming back to a server that is going down, with as much again at random."""
+BELIEVED: Final = 2
+"""How often a hole in the mailbox was there before the time at which it is believed."""
 
 
 class Engine:
