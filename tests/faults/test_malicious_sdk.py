@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from support.malicious import malicious_server, stale
+from support.malicious import forge, malicious_server, pry, readable, stale
 from support.scene import acquainted, intruder
 from support.sdk import Reader, at_rest, link, online
 from support.server import new_person
@@ -75,6 +75,38 @@ async def test_fault_21_a_replaced_identity_stops_sending_until_it_is_accepted(
                 assert scene.state(msg_id) == "sent"
                 assert ada.concern(bob.account) is None
                 assert server.mailboxes.given(thief.device) != []  # so it was the refusal that kept it from one
+
+
+async def test_fault_21_a_replaced_identity_gets_no_key_by_asking_under_the_name_of_a_real_device(
+    tmp_path: Path,
+) -> None:
+    async with acquainted(tmp_path) as scene:
+        server, ada, bob = scene.server, scene.ada, scene.bob
+        address = Address(ada.account, ada.device)
+        written = [send.ciphertext for sender, send in server.mailboxes.sent if sender == address]
+        with intruder(tmp_path, bob.account, bob.device) as thief:
+            server.keys.lies[bob.account] = thief.pose
+            await server.stir(bob.account, thief)
+            await scene.refuses("identity changed")
+            given = len(server.mailboxes.given(bob.device))
+            request = await pry(server, thief.machine, address, scene.conversation, written[0])
+            # The message behind the request tells when it was taken in.
+            entries = [request, *await forge(server, thief.machine, address, scene.conversation, "it is me")]
+            server.mailboxes.script = lambda device, more: [*entries, *more] if device == address else more
+            server.server.registry.wake([await server.box(address.account, address.device)])
+            forged = await scene.at_ada.next()
+            assert (forged.text, forged.trusted) == ("it is me", False)
+            await ada._engine.contacts.learn([bob.account])
+            assert len(server.mailboxes.given(bob.device)) == given
+
+            # Nor when a person has accepted it: what was written before was for another device.
+            ada.trust(bob.account)
+            await ada.send("@bob", "to who is Bob now")
+            shares = server.mailboxes.given(bob.device)[given:]
+            assert len(shares) == 1
+            written = [send.ciphertext for sender, send in server.mailboxes.sent if sender == address]
+            can_read = readable(thief.machine, shares, address, scene.conversation, written)
+            assert can_read == [False] * (len(written) - 2) + [True] * 2
 
 
 async def test_fault_21_another_identity_for_oneself_is_refused(tmp_path: Path) -> None:

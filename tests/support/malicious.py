@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,14 +15,15 @@ from support.server import LocalInstance, local_server
 from tidings.sdk import View
 from tidings.sdk.crypto.identity import Identity
 from tidings.sdk.crypto.machine import Machine
-from tidings.sdk.crypto.signing import decode
+from tidings.sdk.crypto.olm import CannotOpen
+from tidings.sdk.crypto.signing import decode, encode
 from tidings.sdk.store.database import Database
 from tidings.server.ports.keys import Addressable, Keys
 from tidings.server.ports.mailboxes import BoxId, Mailboxes, Notice
-from tidings.wire.content import Chain, Content, Text
+from tidings.wire.content import Chain, Content, KeyRequest, Megolm, Text, unpack
 from tidings.wire.errors import MemberVersion, StaleEpoch
 from tidings.wire.events import ConversationChanged, KeyShare, Message, Stored
-from tidings.wire.frames import AccountKeys, ClaimedKey, Conversation, DeviceKeys, Member
+from tidings.wire.frames import AccountKeys, ClaimedKey, Conversation, DeviceKeys, Member, Share
 from tidings.wire.ids import Address, new_msg_id
 
 Lie = Callable[[AccountKeys], AccountKeys]
@@ -222,6 +224,40 @@ async def forge(
         KeyShare(0, who.account, who.device, share.ciphertext),
         Message(0, FORGED_SEQ, conversation, who.account, who.device, new_msg_id(now), now, ciphertext),
     ]
+
+
+async def pry(server: MaliciousServer, thief: Machine, device: Address, conversation: str, envelope: bytes) -> KeyShare:
+    """Return a device's request to another for the key to an envelope."""
+    truth = await server.truth(device.account)
+    opened = unpack(envelope)
+    assert isinstance(opened, Megolm)
+    with thief._db.transaction():
+        thief.directory.learn(truth)
+        target = thief.directory.device(device.account, device.device)
+        assert target is not None
+        thief.start_sessions(await server.keys.real.claim([device]))
+        share = thief.request_key(target, KeyRequest(conversation, encode(opened.session)))
+    return KeyShare(0, thief.account.account, thief.account.device, share.ciphertext)
+
+
+def readable(
+    thief: Machine, shares: Sequence[Share], sender: Address, conversation: str, envelopes: Sequence[bytes]
+) -> list[bool]:
+    """Return which of a device's envelopes another can read with what was given to it."""
+
+    def reads(envelope: bytes) -> bool:
+        try:
+            thief.decrypt(conversation, (sender.account, sender.device), sha256(envelope).digest()[:16], envelope)
+        except CannotOpen:
+            return False
+        return True
+
+    with thief._db.transaction():
+        for share in shares:
+            arrived = thief.open_share(sender.account, share.ciphertext)
+            if arrived.answer is not None:
+                thief.take_answer(*arrived.answer)
+        return [reads(envelope) for envelope in envelopes]
 
 
 def _truth(keys: AccountKeys) -> AccountKeys:

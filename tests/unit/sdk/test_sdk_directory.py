@@ -163,11 +163,12 @@ def test_fault_21_a_new_identity_is_held_until_it_is_trusted_and_then_pinned(
         directory.learn(again.keys(version, name))
         with pytest.raises(IdentityChanged):
             directory.devices(BOB)
-        assert not directory.is_trusted(BOB, name)
+        assert not directory.is_trusted(BOB, name, again.devices[name].curve25519)
         directory.trust(BOB)
         assert names(directory) == [name]
-        assert directory.is_trusted(BOB, name)
-        assert not directory.is_trusted(BOB, "PHONEPHONE")
+        assert directory.is_trusted(BOB, name, again.devices[name].curve25519)
+        assert not directory.is_trusted(BOB, name, bob.devices["PHONEPHONE"].curve25519)
+        assert not directory.is_trusted(BOB, "PHONEPHONE", bob.devices["PHONEPHONE"].curve25519)
 
 
 def test_what_a_removed_device_sent_before_is_still_known_to_be_of_its_owner(
@@ -179,8 +180,8 @@ def test_what_a_removed_device_sent_before_is_still_known_to_be_of_its_owner(
     assert sorted(device.id for device in directory.senders(BOB)) == ["LAPTOPTOPS", "PHONEPHONE"]
     assert directory.knows(BOB, "LAPTOPTOPS")
     assert not directory.knows(BOB, "GHOSTDEVICE")
-    assert directory.is_trusted(BOB, "PHONEPHONE")
-    assert not directory.is_trusted(BOB, "LAPTOPTOPS")
+    assert directory.is_trusted(BOB, "PHONEPHONE", bob.devices["PHONEPHONE"].curve25519)
+    assert not directory.is_trusted(BOB, "LAPTOPTOPS", bob.devices["LAPTOPTOPS"].curve25519)
 
 
 def test_fault_21_another_identity_for_oneself_is_never_accepted(directory: Directory, tmp_path: Path) -> None:

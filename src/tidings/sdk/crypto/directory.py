@@ -107,13 +107,13 @@ class Directory:
         if row["master"] != row["now"]:
             raise IdentityChanged(account)
 
-    def is_trusted(self, account: str, device: str) -> bool:
-        """Return whether messages of a device are of the identity that was met first, or accepted since.
+    def is_trusted(self, account: str, device: str, curve25519: str) -> bool:
+        """Return whether messages of a device with a key are of the identity that was met first, or accepted since.
 
         Those of a device that was removed are not: it may have been removed for being in wrong hands.
         """
-        row = self._row(account)
-        return bool(row) and row["master"] == row["now"] and self.device(account, device) is not None
+        row, known = self._row(account), self.device(account, device)
+        return bool(row) and row["master"] == row["now"] and known is not None and known.curve25519 == curve25519
 
     def trust(self, account: str) -> None:
         """Accept the identity that an account has now."""

@@ -14,6 +14,7 @@ from tidings.sdk.crypto.identity import Identity
 from tidings.sdk.crypto.megolm import Decrypted, MegolmSessions
 from tidings.sdk.crypto.olm import CannotOpen, OlmSessions
 from tidings.sdk.crypto.signing import BadSignature, SigningKey
+from tidings.sdk.errors import Distrusted
 from tidings.sdk.store.database import Database
 from tidings.wire.content import KEY_ANSWER, KEY_REQUEST, KeyAnswer, KeyRequest, Megolm, NoEnvelope, Olm, unpack
 from tidings.wire.frames import ClaimedKey, NamedKey, Share
@@ -22,10 +23,11 @@ ROOM_KEY: Final = "m.room_key"
 
 
 class Arrived(msgspec.Struct, frozen=True):
-    """What a key share brought: the key of a session, or a request for one."""
+    """What a key share brought: the key of a session, a request for one, or the answer to a request."""
 
     session: tuple[str, str] | None = None
     request: tuple[Device, KeyRequest] | None = None
+    answer: tuple[Device, KeyAnswer] | None = None
 
 
 class Machine:
@@ -41,7 +43,8 @@ class Machine:
         self.olm = OlmSessions(database, self.account, self.directory, self._pickle_key)
         era = database.setting("era", 0) + 1
         database.set(era=era)
-        self.megolm = MegolmSessions(database, account, device, self._pickle_key, era)
+        own = Device(account, device, self.account.ed25519, self.account.curve25519)
+        self.megolm = MegolmSessions(database, own, self._pickle_key, era)
 
     @staticmethod
     def create(database: Database, account: str, device: str) -> None:
@@ -110,18 +113,34 @@ class Machine:
                 self.megolm.give(key["session_id"], device)
         return shares
 
+    def without_key(self, conversation: str, devices: Sequence[Device]) -> list[Device]:
+        """Return the devices that could be given the key to the next message of a conversation, and were not."""
+        return [device for device in self.megolm.without(conversation, devices) if self.olm.has(device)]
+
     def request_key(self, device: Device, request: KeyRequest) -> Share:
         """Return a request for a session's key to the device that sent with it."""
         content: dict[str, Any] = msgspec.to_builtins(request)
         return Share(device.account, device.id, self.olm.encrypt(device, KEY_REQUEST, content))
 
     def answer_request(self, device: Device, request: KeyRequest) -> Share | None:
-        """Return the answer to a device that was given the key before; None for any other."""
+        """Return the answer to a device that was given the key before; None for any other.
+
+        It is asked now whether its owner still signs it, and is who they were: the request may have waited.
+        """
+        try:
+            if device not in self.directory.devices(device.account):
+                return None
+        except Distrusted:
+            return None
         answer = self.megolm.answer(request.conversation, request.session, device)
         if answer is None or not self.olm.has(device):
             return None
         content: dict[str, Any] = msgspec.to_builtins(answer)
         return Share(device.account, device.id, self.olm.encrypt(device, KEY_ANSWER, content))
+
+    def take_answer(self, device: Device, answer: KeyAnswer) -> tuple[str, str] | None:
+        """Take a key that was asked for from the device that has it; return (conversation, session) if it fits."""
+        return self.megolm.receive_answer(device, answer)
 
     def open_share(self, sender: str, ciphertext: bytes) -> Arrived:
         """Take what a device sent to this one. Raises CannotOpen."""
@@ -144,8 +163,7 @@ class Machine:
             if opened.kind == KEY_REQUEST:
                 return Arrived(request=(opened.sender, msgspec.convert(opened.content, KeyRequest)))
             if opened.kind == KEY_ANSWER:
-                answer = msgspec.convert(opened.content, KeyAnswer)
-                return Arrived(session=self.megolm.receive_answer(opened.sender, answer))
+                return Arrived(answer=(opened.sender, msgspec.convert(opened.content, KeyAnswer)))
             return Arrived()
         except msgspec.ValidationError as error:
             raise CannotOpen(str(error)) from None

@@ -23,11 +23,10 @@ class Replayed(CannotOpen):
 
 
 class Decrypted(msgspec.Struct, frozen=True):
-    """The content of a message, and where its session comes from."""
+    """The content of a message, and the encryption key of the device that its session comes from."""
 
     content: JsonObject
-    session: str
-    index: int
+    sender_key: str
 
 
 class MegolmSessions:
@@ -37,10 +36,9 @@ class MegolmSessions:
     may have been restored from an older copy in between.
     """
 
-    def __init__(self, database: Database, account: str, device: str, pickle_key: bytes, era: int) -> None:
+    def __init__(self, database: Database, own: Device, pickle_key: bytes, era: int) -> None:
         self._db = database
-        self._account = account
-        self._device = device
+        self._own = own
         self._pickle_key = pickle_key
         self._era = era
 
@@ -51,23 +49,29 @@ class MegolmSessions:
         not among `devices` any more.
         """
         session = self._current(conversation, devices, now) or self._new(conversation, now)
-        given = {(account, device) for account, device, given in self._entitled(session.session_id) if given}
+        given = self._given(session.session_id)
         key = {
             "algorithm": MEGOLM,
             "room_id": conversation,
             "session_id": session.session_id,
             "session_key": session.session_key.to_base64(),
         }
-        unshared = [device for device in devices if (device.account, device.id) not in given]
-        rows = [(session.session_id, device.account, device.id, session.message_index) for device in unshared]
-        self._db.many("insert or ignore into entitled values (?, ?, ?, ?, 0)", rows)
+        unshared = [device for device in devices if _holder(device) not in given]
+        rows = [(session.session_id, *_holder(device), session.message_index) for device in unshared]
+        self._db.many("insert or ignore into entitled values (?, ?, ?, ?, ?, 0)", rows)
         return key, unshared
+
+    def without(self, conversation: str, devices: Sequence[Device]) -> list[Device]:
+        """Return the devices that were not given the key of the session to write with."""
+        row = self._db.row("select id from outbound where conversation = ?", conversation)
+        given = self._given(row[0]) if row else set()
+        return [device for device in devices if _holder(device) not in given]
 
     def give(self, session: str, device: Device) -> None:
         """Note that a device was sent the key of a session."""
         self._db.run(
-            "update entitled set given = 1 where session = ? and account = ? and device = ?",
-            *(session, device.account, device.id),
+            "update entitled set given = 1 where session = ? and account = ? and device = ? and curve25519 = ?",
+            *(session, *_holder(device)),
         )
 
     def take_back(self, session: str, account: str, device: str) -> None:
@@ -93,18 +97,21 @@ class MegolmSessions:
             fits = key["algorithm"] == MEGOLM and key["session_id"] == session.session_id
         except (KeyError, ValueError):
             return None
-        return (conversation, session.session_id) if fits and self._keep(conversation, session, sender) else None
+        if not fits:
+            return None
+        self._keep(conversation, session, sender)
+        return conversation, session.session_id
 
     def answer(self, conversation: str, session: str, device: Device) -> KeyAnswer | None:
         """Return a session's key for a device that asks, from the index on that it may have; None for any other."""
         row = self._db.row(
-            "select position from entitled where session = ? and account = ? and device = ?",
-            *(session, device.account, device.id),
+            "select position from entitled where session = ? and account = ? and device = ? and curve25519 = ?",
+            *(session, *_holder(device)),
         )
-        inbound = self._inbound(conversation, session)
-        if row is None or inbound is None or inbound[1:] != (self._account, self._device):
+        inbound = self._inbound(conversation, session, self._own)
+        if row is None or inbound is None:
             return None
-        exported = inbound[0].export_at(max(row[0], inbound[0].first_known_index))
+        exported = inbound.export_at(max(row[0], inbound.first_known_index))
         return KeyAnswer(conversation, session, exported.to_base64()) if exported else None
 
     def receive_answer(self, sender: Device, answer: KeyAnswer) -> tuple[str, str] | None:
@@ -113,8 +120,9 @@ class MegolmSessions:
             session = vodozemac.InboundGroupSession.import_session(vodozemac.ExportedSessionKey(answer.key))
         except ValueError:
             return None
-        if session.session_id != answer.session or not self._keep(answer.conversation, session, sender):
+        if session.session_id != answer.session:
             return None
+        self._keep(answer.conversation, session, sender)
         return answer.conversation, answer.session
 
     def decrypt(self, conversation: str, sender: tuple[str, str], msg_id: bytes, envelope: Megolm) -> Decrypted:
@@ -123,23 +131,13 @@ class MegolmSessions:
         `sender` is the account and device that the server names; the session must be theirs.
         """
         name = encode(envelope.session)
-        found = self._inbound(conversation, name)
-        if found is None:
-            raise CannotOpen("the session is not known")
-        session, *owner = found
-        if tuple(owner) != sender:
-            raise CannotOpen("the session of another device")
-        try:
-            decrypted = session.decrypt(vodozemac.MegolmMessage.from_bytes(envelope.message))
-            value = parse(decrypted.plaintext.decode())
-        except (ValueError, BadSignature, UnicodeDecodeError) as error:
-            raise CannotOpen(str(error)) from None
+        value, index, sender_key = self._open(conversation, name, sender, envelope.message)
         if value.get("room_id") != conversation or value.get("type") != EVENT_TYPE:
             raise CannotOpen("meant for another conversation")
         if not isinstance(value.get("content"), dict):
             raise CannotOpen("without content")
-        self._use(name, decrypted.message_index, msg_id)
-        return Decrypted(value["content"], name, decrypted.message_index)
+        self._use((name, *sender, index), msg_id)
+        return Decrypted(value["content"], sender_key)
 
     def forget_outbound(self, conversation: str | None = None) -> None:
         """Write with another session from now on, in one conversation or in all."""
@@ -153,8 +151,8 @@ class MegolmSessions:
         if row is None:
             return None
         session, created, count, era = row
-        present = {(device.account, device.id) for device in devices}
-        left = any((account, device) not in present for account, device, _ in self._entitled(session))
+        query = "select account, device, curve25519 from entitled where session = ?"
+        left = not set(self._db.rows(query, session)) <= {_holder(device) for device in devices}
         if left or era != self._era or count >= MOST_MESSAGES or now - created >= LONGEST_MS:
             return None
         return self._load(conversation)
@@ -164,41 +162,62 @@ class MegolmSessions:
         row = conversation, session.session_id, session.pickle(self._pickle_key), now, 0, self._era
         self._db.run("insert or replace into outbound values (?, ?, ?, ?, ?, ?)", *row)
         inbound = vodozemac.InboundGroupSession(session.session_key)
-        self._save(conversation, inbound, self._account, self._device)
+        self._save(conversation, inbound, self._own)
         return session
 
     def _load(self, conversation: str) -> vodozemac.GroupSession:
         (pickle,) = self._db.row("select pickle from outbound where conversation = ?", conversation)
         return vodozemac.GroupSession.from_pickle(pickle, self._pickle_key)
 
-    def _entitled(self, session: str) -> list[tuple[str, str, int]]:
-        return self._db.rows("select account, device, given from entitled where session = ?", session)
+    def _given(self, session: str) -> set[tuple[str, str, str]]:
+        query = "select account, device, curve25519 from entitled where session = ? and given = 1"
+        return set(self._db.rows(query, session))
 
-    def _inbound(self, conversation: str, session: str) -> tuple[vodozemac.InboundGroupSession, str, str] | None:
-        query = "select pickle, account, device from inbound where conversation = ? and id = ?"
-        row = self._db.row(query, conversation, session)
+    def _inbound(self, conversation: str, session: str, sender: Device) -> vodozemac.InboundGroupSession | None:
+        query = (
+            "select pickle from inbound"
+            " where conversation = ? and id = ? and account = ? and device = ? and curve25519 = ?"
+        )
+        row = self._db.row(query, conversation, session, *_holder(sender))
+        return vodozemac.InboundGroupSession.from_pickle(row[0], self._pickle_key) if row else None
+
+    def _open(
+        self, conversation: str, session: str, sender: tuple[str, str], message: bytes
+    ) -> tuple[JsonObject, int, str]:
+        """Return what is inside a message, its index, and the key of the device whose session opened it."""
+        query = (
+            "select pickle, curve25519 from inbound where conversation = ? and id = ? and account = ? and device = ?"
+        )
+        problem = "the session is not known, or is another device's"
+        for pickle, sender_key in self._db.rows(query, conversation, session, *sender):
+            known = vodozemac.InboundGroupSession.from_pickle(pickle, self._pickle_key)
+            try:
+                decrypted = known.decrypt(vodozemac.MegolmMessage.from_bytes(message))
+                return parse(decrypted.plaintext.decode()), decrypted.message_index, sender_key
+            except (ValueError, BadSignature, UnicodeDecodeError) as error:
+                problem = str(error)
+        raise CannotOpen(problem)
+
+    def _keep(self, conversation: str, session: vodozemac.InboundGroupSession, sender: Device) -> None:
+        """Keep a session as one of its sender's, unless it is known from as early an index on."""
+        known = self._inbound(conversation, session.session_id, sender)
+        if known is None or known.first_known_index > session.first_known_index:
+            self._save(conversation, session, sender)
+
+    def _save(self, conversation: str, session: vodozemac.InboundGroupSession, sender: Device) -> None:
+        row = conversation, session.session_id, *_holder(sender), session.pickle(self._pickle_key)
+        self._db.run("insert or replace into inbound values (?, ?, ?, ?, ?, ?)", *row)
+
+    def _use(self, place: tuple[str, str, str, int], msg_id: bytes) -> None:
+        """Note which message of a device used an index of a session."""
+        query = "select msg_id from used_index where session = ? and account = ? and device = ? and position = ?"
+        row = self._db.row(query, *place)
         if row is None:
-            return None
-        return vodozemac.InboundGroupSession.from_pickle(row[0], self._pickle_key), row[1], row[2]
-
-    def _keep(self, conversation: str, session: vodozemac.InboundGroupSession, sender: Device) -> bool:
-        """Keep a session unless it is known as somebody else's, or from an earlier index on."""
-        known = self._inbound(conversation, session.session_id)
-        if known is not None:
-            if known[1:] != (sender.account, sender.id):
-                return False
-            if known[0].first_known_index <= session.first_known_index:
-                return True
-        self._save(conversation, session, sender.account, sender.id)
-        return True
-
-    def _save(self, conversation: str, session: vodozemac.InboundGroupSession, account: str, device: str) -> None:
-        row = conversation, session.session_id, account, device, session.pickle(self._pickle_key)
-        self._db.run("insert or replace into inbound values (?, ?, ?, ?, ?)", *row)
-
-    def _use(self, session: str, index: int, msg_id: bytes) -> None:
-        row = self._db.row("select msg_id from used_index where session = ? and position = ?", session, index)
-        if row is None:
-            self._db.run("insert into used_index values (?, ?, ?)", session, index, msg_id)
+            self._db.run("insert into used_index values (?, ?, ?, ?, ?)", *place, msg_id)
         elif row[0] != msg_id:
             raise Replayed("this message came before under another name")
+
+
+def _holder(device: Device) -> tuple[str, str, str]:
+    """Return what a device is known by here: its id alone is the server's word."""
+    return device.account, device.id, device.curve25519

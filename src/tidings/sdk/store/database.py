@@ -113,6 +113,34 @@ SCHEMA: Final = (
         claim_epoch integer not null, claim blob, claimant text
     ) strict, without rowid;
     """,
+    """
+    -- An account and a device's id are what the server says; who holds which key of encryption it cannot choose.
+    -- Who was entitled before this was written down is not known well enough, and is told nothing any more.
+    drop table entitled;
+    create table entitled (
+        session text not null, account text not null, device text not null, curve25519 text not null,
+        position integer not null, given integer not null, primary key (session, account, device, curve25519)
+    ) strict, without rowid;
+    -- Everybody who has a session's key can hand it on as if it were theirs: that is another session then.
+    create table session_of (
+        conversation text not null, id text not null, account text not null, device text not null,
+        curve25519 text not null, pickle text not null, primary key (conversation, id, account, device, curve25519)
+    ) strict, without rowid;
+    insert into session_of
+        select conversation, inbound.id, account, device,
+            coalesce(json_extract(account.devices, '$."' || device || '"[1]'), ''), pickle
+        from inbound left join account on account.id = inbound.account;
+    create table used_by (
+        session text not null, account text not null, device text not null, position integer not null,
+        msg_id blob not null, primary key (session, account, device, position)
+    ) strict, without rowid;
+    insert or ignore into used_by
+        select session, account, device, position, msg_id from used_index join inbound on inbound.id = session;
+    drop table inbound;
+    drop table used_index;
+    alter table session_of rename to inbound;
+    alter table used_by rename to used_index;
+    """,
 )
 
 

@@ -18,7 +18,7 @@ from tidings.sdk.sync.timeline import Timeline
 from tidings.sdk.transport.link import Disconnected
 from tidings.wire import commands as c
 from tidings.wire import events as e
-from tidings.wire.content import Content, KeyRequest, Megolm, Members, NoEnvelope, unpack
+from tidings.wire.content import Content, KeyAnswer, KeyRequest, Megolm, Members, NoEnvelope, unpack
 from tidings.wire.limits import MAX_FAILED
 
 BATCH: Final = 200
@@ -113,8 +113,16 @@ class Inbox:
             return  # a repeat, or a session that is lost: whoever misses the key asks for it
         if arrived.request is not None:
             batch.requests.append(arrived.request)
-        if arrived.session is not None:
-            self._open_sealed(arrived.session, batch)
+        session = arrived.session or (self._take_answer(*arrived.answer) if arrived.answer else None)
+        if session is not None:
+            self._open_sealed(session, batch)
+
+    def _take_answer(self, device: Device, answer: KeyAnswer) -> Session | None:
+        """Take a key, but only one that is missing for what the same device sent: anybody can make up an answer."""
+        query = "select 1 from sealed where conversation = ? and session = ? and account = ? and device = ?"
+        if self._db.row(query, answer.conversation, answer.session, device.account, device.id) is None:
+            return None
+        return self._state.machine.take_answer(device, answer)
 
     def _keep_message(self, message: e.Message, batch: Batch) -> None:
         try:
@@ -138,7 +146,7 @@ class Inbox:
         if not was_sealed:
             self._timeline.follow(message.conversation, sender, message.msg_id, message.ciphertext, content.chain.count)
         directory = self._state.machine.directory
-        trusted = directory.is_trusted(*sender)
+        trusted = directory.is_trusted(*sender, decrypted.sender_key)
         may_name = trusted or not directory.is_named(message.sender)  # nobody takes another's name unaccepted
         if content.name is not None and may_name and directory.set_name(message.sender, content.name):
             batch.events.append(ConversationUpdate(message.conversation))

@@ -22,7 +22,7 @@ class KeyRequests:
     def __init__(self, state: State, shares: Shares) -> None:
         self._state = state
         self._shares = shares
-        self._asked: dict[tuple[str, str], tuple[int, float]] = {}
+        self._asked: dict[tuple[str, str, str, str], tuple[int, float]] = {}
         self._answers: dict[tuple[str, str], list[float]] = {}
         self._to_answer: list[tuple[Device, KeyRequest]] = []
         self._woken = asyncio.Event()
@@ -68,14 +68,15 @@ class KeyRequests:
         now = asyncio.get_running_loop().time()
         soonest: float | None = None
         query = "select distinct conversation, session, account, device from sealed where session != ''"
-        for conversation, session, account, name in self._state.db.rows(query):
-            attempts, due = self._asked.get((conversation, session), (0, now))
+        for missing in self._state.db.rows(query):
+            conversation, session, account, name = missing
+            attempts, due = self._asked.get(missing, (0, now))
             if attempts >= len(WAITS):
                 continue
             if due <= now:
                 attempts += 1
                 due = now + (WAITS[attempts] if attempts < len(WAITS) else 0.0)
-                self._asked[conversation, session] = attempts, due
+                self._asked[missing] = attempts, due
                 device = self._state.machine.directory.device(account, name)
                 if device is not None:
                     await self._ask(device, KeyRequest(conversation, session))
