@@ -11,6 +11,7 @@ from tidings.server.ports.conversations import Changed
 from tidings.wire.commands import Ack, Answer
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.events import ConversationChanged
+from tidings.wire.frames import Share
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +113,42 @@ async def test_blocking_stops_both_ways_until_unblocked(store: Store) -> None:
     unblocked = await respond(store, "bob", talk.conversation, "unblock")
     assert unblocked.conversation.standing == "open"
     assert (await store.send(ada, talk)).seq == 2
+
+
+async def test_keys_come_from_whoever_may_write_and_from_nobody_else(store: Store) -> None:
+    await store.devices("ada", 2, "ADA-PHONE", "ADA-LAPTOP")
+    talk = (await knock(store)).conversation
+    ada, bob = await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE")
+    laptop = await store.box("ada", "ADA-LAPTOP")
+    to_bob, to_ada = Share(account("bob"), "BOB-PHONE", b"key"), Share(account("ada"), "ADA-PHONE", b"key")
+    to_laptop = Share(account("ada"), "ADA-LAPTOP", b"key")
+
+    async def give(number: int, box: int, *shares: Share) -> object:
+        try:
+            return await store.share(box, bytes([number]) * 16, talk, *shares)
+        except Refusal as refusal:
+            return refusal.error
+
+    assert await give(1, ada, to_bob) == [bob], "what comes before a stranger's first message"
+    for _ in range(3):
+        await store.send(ada, talk)
+    assert await give(2, ada, to_bob) == NotAllowed(), "three messages are all that a stranger has"
+    assert await give(1, ada, to_bob) == [], "a repeat is answered as before"
+    assert await give(3, ada, to_laptop) == [laptop]
+    assert await give(4, bob, to_ada) == [ada], "who was written to may ask for a key that is missing"
+
+    for number, answer in enumerate(("decline", "block"), 5):
+        await respond(store, "bob", talk.conversation, answer)  # type: ignore[arg-type] # one of them
+        before = await top(store, bob)
+        assert await give(number, ada, to_laptop, to_bob) == NotAllowed()
+        assert await top(store, bob) == before
+    assert await give(7, bob, to_ada) == NotAllowed()
+    assert await give(8, ada, to_laptop) == [laptop], "one's own devices are nobody else's business"
+
+    await respond(store, "bob", talk.conversation, "unblock")
+    await respond(store, "bob", talk.conversation, "accept")
+    assert await give(6, ada, to_laptop, to_bob) == [laptop, bob], "a refusal was not remembered"
+    assert await give(9, bob, to_ada) == [ada]
 
 
 async def test_contacts_are_those_whose_conversation_is_open_on_both_sides(store: Store) -> None:

@@ -76,6 +76,10 @@ async def test_requests_wait_for_an_answer_and_blocking_ends_them(browser: Brows
         await expect(ada.composer).to_be_hidden()
         await eve.write("hello?")
         await expect(eve.bubble("hello?").get_by_text("Not sent")).to_be_visible()
+        # A page that comes up anew begins with a new key, which is refused as the message is.
+        await eve.page.reload()
+        await eve.write("are you there?")
+        await expect(eve.bubble("are you there?").get_by_text("Not sent")).to_be_visible(timeout=15_000)
         await ada.page.get_by_role("button", name="Unblock").click()
         await eve.bubble("hello?").get_by_role("button", name="Retry").click()
         await ada.sees("hello?")

@@ -278,8 +278,8 @@ class Server:
         ).application()
 
     def _gateway(self, server_id: str) -> Gateway:
-        send = SendMessage(self.mailboxes, self.registry, self.metrics)
-        share = ShareSessionKeys(self.mailboxes, self.registry)
+        send = SendMessage(self.mailboxes, self.registry, self.metrics, self.rates)
+        share = ShareSessionKeys(self.mailboxes, self.registry, self.rates)
         ack = AckEntries(self.mailboxes, self.registry)
         read = MarkAsRead(self.mailboxes, self.registry)
         hand_out = HandOutKeys(self.keys, self.mailboxes, self.registry, self.rates, self.supply)

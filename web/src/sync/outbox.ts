@@ -20,6 +20,8 @@ import { digest, markFailed, markSent } from "./timeline";
 
 const WINDOW = 32;
 const PAUSE_MS = 1_000;
+/** So often in a row keys are refused until it is not for the mailboxes that are behind the directory. */
+const MOST_REFUSALS = 3;
 
 type Row = OutboxRow & { readonly number: number };
 type SealedRow = Row & { readonly sealed: Sealing };
@@ -29,6 +31,8 @@ export class Outbox {
   private readonly again = new Set<string>();
   /** Conversations that have been written to with a session of this run of the engine. */
   private readonly fresh = new Set<string>();
+  /** How often in a row the server has refused the keys of a conversation. */
+  private readonly refusals = new Map<string, number>();
 
   constructor(
     private readonly context: Context,
@@ -87,7 +91,7 @@ export class Outbox {
   private async step(conversation: string): Promise<boolean> {
     const rows = await this.rows(conversation);
     if (rows.length === 0) return false;
-    let sealed: SealedRow[];
+    let sealed: SealedRow[] | null;
     if (rows.every(isSealed)) sealed = rows;
     else {
       const row = await this.contacts.conversation(conversation);
@@ -100,6 +104,10 @@ export class Outbox {
       } catch (error) {
         if (!(error instanceof Refusal)) throw error;
         await sleep("retry_after" in error.error ? error.error.retry_after : PAUSE_MS);
+        return true;
+      }
+      if (!sealed) {
+        await this.fail(conversation, rows[0]!, "NOT_ALLOWED");
         return true;
       }
     }
@@ -122,8 +130,11 @@ export class Outbox {
     return (await this.context.ask("sent", command)).seq;
   }
 
-  /** Makes sure that every device has the key, and encrypts what is not encrypted yet. */
-  private async seal(conversation: ConversationRow, rows: readonly Row[]): Promise<SealedRow[]> {
+  /**
+   * Makes sure that every device has the key, and encrypts what is not encrypted yet. Returns null if the server will
+   * not take the key: who may not be written to is given none. Throws Refusal if it is to be tried again.
+   */
+  private async seal(conversation: ConversationRow, rows: readonly Row[]): Promise<SealedRow[] | null> {
     await this.contacts.refresh(conversation);
     const accounts = Object.keys(conversation.members);
     await this.context.machine.startSessions(accounts, this.shares.claim.bind(this.shares));
@@ -137,9 +148,13 @@ export class Outbox {
       await write(this.context.db, ["shares"], (tx) => this.shares.put(tx, conversation.id, key.shares));
       if (!(await this.shares.flush())) {
         await this.context.machine.forgetOutbound(conversation.id);
+        const refusals = (this.refusals.get(conversation.id) ?? 0) + 1;
+        this.refusals.set(conversation.id, refusals % MOST_REFUSALS);
+        if (refusals === MOST_REFUSALS) return null;
         throw new Refusal({ t: "UNAVAILABLE", retry_after: PAUSE_MS });
       }
     }
+    this.refusals.delete(conversation.id);
     await key.done();
     return this.encrypt(conversation, rows, given);
   }

@@ -24,16 +24,20 @@ def admit(head: Head, sender: Box, send: Send, last: bytes | None) -> None:
     if membership is None:
         raise Refusal(NotAllowed())
     if head.kind == "direct":
-        other = other_member(head, sender.account.id)
-        blocked = membership.blocked or other.blocked or other.owner.removed
-        if not may_write(other.stance, blocked=blocked, strange=other.strange):
-            raise Refusal(NotAllowed())
+        check_may_write(membership, other_member(head, sender.account.id))
     if send.epoch != head.epoch or send.devices != head.devices:
         raise Refusal(stale(head))
     if send.prev != last:
         raise Refusal(OutOfOrder(None if last == UNKNOWN else last))
     for share in send.shares:
         box_of(head, share.account, share.device)
+
+
+def check_may_write(sender: Membership, other: Membership) -> None:
+    """Raise Refusal unless a member of a direct conversation may write to the other."""
+    blocked = sender.blocked or other.blocked or other.owner.removed
+    if not may_write(other.stance, blocked=blocked, strange=other.strange):
+        raise Refusal(NotAllowed())
 
 
 def check_age(msg_id: bytes, now: int, keep: int) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tidings.server.domain.admission import stale
+from tidings.server.domain.admission import check_may_write, stale
 from tidings.server.domain.heads import UNKNOWN, Box, Head, Membership, Owner
 from tidings.wire.commands import ChangeMembers, Send
 from tidings.wire.errors import MemberVersion, NotAllowed, OutOfOrder, Refusal, StaleEpoch
@@ -102,12 +102,14 @@ def share_target(head: Head, sender: Owner, share: Share, contact: Callable[[str
     """Return the mailbox of a key share. Raises Refusal.
 
     It is that of a member, or of somebody whom the sender may add: who joins must have the key before the message that
-    says so.
+    says so. Whoever may not write to the other of a direct conversation gives it no keys either.
     """
     member = head.by_name(share.account)
     owner: Owner | None = None
     if member is not None:
         owner = member.owner
+        if owner is not sender and head.kind == "direct":
+            check_may_write(head.members[sender.id], member)
     elif head.kind == "group" and _may_add(head.members[sender.id], "member"):
         owner = contact(share.account)
     box = owner.boxes.get(share.device) if owner is not None else None

@@ -33,6 +33,7 @@ RATES: Final[dict[str, Rate]] = {
     "open-direct": Rate(60, 5.0),
     "change-members": Rate(60, 1.0),
     "query-keys": Rate(300, 0.1),
+    "share-bytes": Rate(33_554_432, 0.00003),
     # per device
     "frame": Rate(4_000, 0.0005),
     "signal": Rate(60, 0.2),
@@ -51,10 +52,13 @@ class Buckets:
         self._rates = rates
         self._full_at: dict[tuple[str, str], float] = {}
 
-    def take(self, rate: str, key: str, now: float) -> float:
-        """Take one token; return 0.0, or how many seconds until there is one. `now` is monotonic seconds."""
+    def take(self, rate: str, key: str, now: float, tokens: int = 1) -> float:
+        """Take tokens; return 0.0, or how many seconds until they are there. `now` is monotonic seconds.
+
+        More than the burst are never there.
+        """
         limit = self._rates[rate]
-        full_at = limit.charge(self._full_at.get((rate, key), now), now)
+        full_at = limit.charge(self._full_at.get((rate, key), now), now, tokens)
         wait = limit.wait(full_at, now)
         if not wait:
             self._full_at[rate, key] = full_at

@@ -1,10 +1,11 @@
 """The way of a message through the services: greet, open, send, share, ack, read; and who is woken or told."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -12,18 +13,20 @@ from support.clock import FakeClock
 from support.devices import RawDevice, Talk
 from support.household import HeardWakes, Household, household
 from tidings.server.app import Person, Settings, seed
+from tidings.server.domain.rates import Buckets, Rate
 from tidings.server.services.ack import AckEntries, MarkAsRead
 from tidings.server.services.caller import Caller
 from tidings.server.services.conversations import OpenConversation, RespondToStranger, ShowConversations
 from tidings.server.services.greet import Greet
 from tidings.server.services.life import ShowPresence
+from tidings.server.services.rates import Rates
 from tidings.server.services.send import SendMessage
 from tidings.server.services.share_keys import ShareSessionKeys
 from tidings.server.storage.memory.presence import MemoryPresence
 from tidings.server.storage.sql.sign_ins import SqlLastSeen
 from tidings.wire import commands as c
 from tidings.wire import events as e
-from tidings.wire.errors import KeyReused, NotAllowed, Refusal
+from tidings.wire.errors import KeyReused, NotAllowed, RateLimited, Refusal
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address, account_id, new_msg_id
 
@@ -52,7 +55,9 @@ class Scene(NamedTuple):
     async def send(self, command: c.Send | None = None) -> tuple[c.Send, e.Sent]:
         """Send as the gateway does."""
         command = command or self.talk.send()
-        service = SendMessage(self.house.server.mailboxes, self.wakes, self.house.server.metrics)
+        service = SendMessage(
+            self.house.server.mailboxes, self.wakes, self.house.server.metrics, self.house.server.rates
+        )
         return command, service.reply(command, await service(self.hers, command))
 
 
@@ -149,7 +154,7 @@ async def test_who_writes_to_a_stranger_accepts_by_that_and_both_are_told(scene:
     eves = await scene.house.caller(scene.eve)
     opened = await server.conversations.open_direct(scene.eve.account, scene.ada.account, accepted=False)
     first = Talk(scene.eve, nowhere, opened.conversation).send(b"may I?")
-    service = SendMessage(server.mailboxes, scene.wakes, server.metrics)
+    service = SendMessage(server.mailboxes, scene.wakes, server.metrics, server.rates)
     service.reply(first, await service(eves, first))
     assert scene.wakes.told == []
     await scene.send(Talk(scene.ada, nowhere, opened.conversation).send(b"do"))
@@ -180,13 +185,35 @@ async def test_a_message_that_a_full_device_misses_is_told_to_its_sender(tmp_pat
 
 
 async def test_a_share_wakes_its_device_and_is_answered(scene: Scene) -> None:
-    share = ShareSessionKeys(scene.house.server.mailboxes, scene.wakes)
+    share = ShareSessionKeys(scene.house.server.mailboxes, scene.wakes, scene.house.server.rates)
     command = c.ShareKeys(9, bytes(16), scene.conversation, [Share(scene.bob.account, scene.bob.device, b"key")])
     for _ in range(2):
         assert share.reply(command, await share(scene.hers, command)) == e.Done(9)
     assert scene.wakes.woken[0] == scene.his.box
     (entry,) = (await scene.house.server.mailboxes.read(scene.his.box, 0, 10)).entries
     assert isinstance(entry, e.KeyShare)
+
+
+async def test_keys_that_are_given_are_paced_by_their_bytes(scene: Scene, clock: FakeClock) -> None:
+    server = scene.house.server
+    rates = Rates(Buckets({"share-bytes": Rate(250, 0.01)}), clock)
+    give = ShareSessionKeys(server.mailboxes, scene.wakes, rates)
+    send = SendMessage(server.mailboxes, scene.wakes, server.metrics, rates)
+    shares = [Share(scene.bob.account, scene.bob.device, bytes(50))] * 2
+
+    async def given(number: int) -> Sequence[int]:
+        return await give(scene.hers, c.ShareKeys(number, bytes([number]) * 16, scene.conversation, shares))
+
+    assert [await given(number) for number in range(2)] == [[scene.his.box] * 2] * 2
+    letter = scene.talk.send()
+    laden = msgspec.structs.replace(letter, shares=shares)
+    for refused in (lambda: given(2), lambda: send(scene.hers, laden)):
+        with pytest.raises(Refusal) as refusal:
+            await refused()
+        assert refusal.value.error == RateLimited(501)
+    assert (await send(scene.hers, letter)).seq == 1, "a message without keys is not held back"
+    clock.advance(0.501)
+    assert await given(2) == [scene.his.box] * 2
 
 
 async def test_acks_and_reads_are_told_to_who_waits_for_them(scene: Scene) -> None:
