@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from support.clock import FakeClock
-from support.stores import KINDS, SERVER, Kind, Store, account, marks, open_store
+from support.stores import DAY, KINDS, SERVER, Kind, Store, account, marks, open_store
+from tidings.server.domain import retention
 from tidings.server.ports.mailboxes import Appended
 from tidings.wire.commands import Ack, MarkRead
 from tidings.wire.errors import KeyReused, NotAllowed, OutOfOrder, Refusal, StaleEpoch
@@ -90,6 +91,37 @@ async def test_what_makes_no_group_is_refused_and_leaves_nothing(store: Store) -
     assert isinstance(stale, StaleEpoch)
     assert (stale.epoch, stale.devices) == (0, 1)
     assert await store.conversations.fetch(account("ada"), [name]) == []
+
+
+class RestlessClock(FakeClock):
+    """Goes on by a millisecond whenever it is looked at."""
+
+    def now(self) -> int:
+        self.jump(1)
+        return super().now()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("edge", [retention.AHEAD, -30 * DAY])
+async def test_a_change_at_the_edge_of_time_is_made_as_a_whole_or_not_at_all(
+    kind: Kind, edge: int, tmp_path: Path
+) -> None:
+    async with open_store(kind, tmp_path, RestlessClock()) as store:
+        group = await store.group("ada", "bob")
+        ada = await phone(store, "ada")
+        outcomes = set()
+        for step in range(-8, 8):
+            before = await store.view("ada", group.conversation)
+            change_id = new_msg_id(store.clock.now() + edge + step)
+            try:
+                await store.change(ada, group.conversation, {"bob": "admin"}, change_id=change_id)
+            except Refusal:
+                outcomes.add("refused")
+                assert await store.view("ada", group.conversation) == before
+            else:
+                outcomes.add("made")
+                await store.change(ada, group.conversation, {"bob": "member"})
+        assert outcomes == {"refused", "made"}
 
 
 async def test_d10_who_joins_gets_nothing_from_before_and_who_is_removed_nothing_from_after(store: Store) -> None:

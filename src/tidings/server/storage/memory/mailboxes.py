@@ -68,7 +68,7 @@ class MemoryMailboxes(Heads):
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
-        return settled(lambda: self.put(send, sender))
+        return settled(lambda: self.earlier(send, sender) or self.put(send, sender))
 
     def share(self, keys: ShareKeys, sender: BoxId) -> "Future[Sequence[BoxId]]":
         """See Mailboxes."""
@@ -165,13 +165,10 @@ class MemoryMailboxes(Heads):
         return Appended(record.seq, record.time, ())
 
     def put(self, send: Send, sender: BoxId) -> Appended:
-        """Append a message."""
+        """Append a message that `earlier` knows nothing of."""
         box = self.box(sender)
         now = self.clock.now()
         digest = hashlib.sha256(send.ciphertext).digest()
-        known = self.earlier(send, sender)
-        if known is not None:
-            return known
         head = self.heads.get(send.conversation)
         if head is None:
             raise Refusal(NotAllowed())

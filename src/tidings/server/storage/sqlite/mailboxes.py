@@ -206,7 +206,7 @@ class SqliteMailboxes:
         """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
         known = self._earlier(send.msg_id, sender, hashlib.sha256(send.ciphertext).digest())
         if known is None:
-            admission.check_age(send.msg_id, self._clock.now(), self._retention)
+            admission.check_age(send.msg_id, self.book.now, self._retention)
         return known
 
     def _earlier(self, msg_id: bytes, sender: BoxId, digest: bytes) -> Appended | None:
