@@ -44,7 +44,7 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
     "w1": Workload(w1.measure, 3, (n.TIDINGS, TWO, *PEERS)),
     "w2": Workload(w2.measure, 2, (*PLAIN, "ejabberd-sqlite")),
     "w3": Workload(w3.measure, 1, (*PLAIN, FOUR)),
-    "w4": Workload(w4.measure, 2, PLAIN),
+    "w4": Workload(w4.measure, 2, (*PLAIN, "ejabberd-lean")),
     "w5": Workload(w5.measure, 2, PLAIN),
     "w6": Workload(w6.measure, 1, (n.TIDINGS,)),
     "w7": Workload(w7.measure, 2, PLAIN),

@@ -60,13 +60,20 @@ class Store(Enum):
 
 
 class Ejabberd(Program):
-    """An ejabberd in a folder: its configuration, its Mnesia, its SQLite and its logs."""
+    """An ejabberd in a folder: its configuration, its Mnesia, its SQLite and its logs.
 
-    def __init__(self, folder: Path, core: int, *, store: Store, transport: Transport) -> None:
+    A `lean` one has no module but those that the workloads need.
+    """
+
+    def __init__(
+        self, folder: Path, core: int, *, store: Store, transport: Transport = "tcp", lean: bool = False
+    ) -> None:
         super().__init__(folder, (core,))
-        self.name = f"ejabberd, {'TCP' if transport == 'tcp' else 'WebSocket'}{store.words}"
+        words = ", no module that could be left out" if lean else store.words
+        self.name = f"ejabberd, {'TCP' if transport == 'tcp' else 'WebSocket'}{words}"
         self.durability = store.durability
         self.transport: Transport = transport
+        self._parts = ("yml", *(() if lean else ("debian.yml",)), f"{store.value}.yml")
         self._store = store
         self._accounts = 0
         self._ports = {"tcp": free_port(), "websocket": free_port()}
@@ -106,7 +113,7 @@ class Ejabberd(Program):
         self._accounts = max(accounts, self._accounts)
 
     def _configure(self) -> None:
-        text = "".join((HERE / name).read_text() for name in ("ejabberd.yml", f"ejabberd.{self._store.value}.yml"))
+        text = "".join((HERE / f"ejabberd.{part}").read_text() for part in self._parts)
         database = self.folder / "ejabberd.sqlite"
         ports = {f"{transport}_port": port for transport, port in self._ports.items()}
         filled = Template(text).substitute(ports, database=database)
@@ -119,7 +126,8 @@ class Ejabberd(Program):
             connection.close()
 
 
-tcp = partial(Ejabberd, store=Store.MEMORY, transport="tcp")
+tcp = partial(Ejabberd, store=Store.MEMORY)
+lean = partial(Ejabberd, store=Store.MEMORY, lean=True)
 websocket = partial(Ejabberd, store=Store.MEMORY, transport="websocket")
-mnesia = partial(Ejabberd, store=Store.MNESIA, transport="tcp")
-sqlite = partial(Ejabberd, store=Store.SQLITE, transport="tcp")
+mnesia = partial(Ejabberd, store=Store.MNESIA)
+sqlite = partial(Ejabberd, store=Store.SQLITE)

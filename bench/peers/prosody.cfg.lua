@@ -11,7 +11,11 @@ c2s_ports = { $port }
 network_backend = "epoll"
 network_settings = { tcp_backlog = 4096 }
 
-modules_enabled = { "carbons", "disco", "ping", "posix", "roster", "saslauth", "smacks" }
+-- What Debian's configuration turns on, but for limits of rates, TLS, other servers and administration.
+modules_enabled = {
+	"blocklist", "bookmarks", "carbons", "csi_simple", "disco", "pep", "ping", "posix", "private", "register", "roster",
+	"saslauth", "smacks", "time", "uptime", "vcard4", "vcard_legacy", "version",
+}
 modules_disabled = { "s2s", "s2s_auth_certs", "tls" }
 
 -- Plain passwords: a sign-in costs no hashing, which is in Prosody's favour.
