@@ -17,7 +17,7 @@ from tidings import __version__
 from tidings.server.domain.permission import STRANGER_MESSAGES
 from tidings.server.domain.rates import Buckets
 from tidings.server.folder import Folder, FolderInUse
-from tidings.server.gateway.connection import Gateway
+from tidings.server.gateway.gateway import Gateway
 from tidings.server.gateway.intake import Bounds, Intake
 from tidings.server.gateway.line import Peer
 from tidings.server.gateway.listening import Asgi, Late, Web, listen
@@ -178,6 +178,7 @@ class Server:
                 Job("last seen", 60.0, self.life.keep),
                 Job("checkpoint", settings.checkpoint_seconds, self._checkpoint),
                 Job("rates", 10.0, self._forget_rates),
+                Job("devices", 2.0, self.devices.settle_again),
             ]
         )
 
@@ -297,10 +298,7 @@ class Server:
                 c.ClaimKeys: (hand_out, None),
                 c.UploadKeys: (TakeKeys(self.keys, self.rates, self.supply), None),
                 c.UploadSignatures: (TakeSignatures(self.keys), None),
-                c.OpenDirect: (
-                    OpenConversation(self.conversations, self.accounts, self.registry, self.rates),
-                    None,
-                ),
+                c.OpenDirect: (OpenConversation(self.conversations, self.accounts, self.registry, self.rates), None),
                 c.Respond: (RespondToStranger(self.conversations, self.registry, self.life), None),
                 c.ListConversations: (ShowConversations(self.conversations), None),
             },

@@ -4,31 +4,22 @@ import asyncio
 import logging
 import os
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from tidings.server.domain.rates import Rate
+from tidings.server.gateway.gateway import Finish, Gateway
 from tidings.server.gateway.line import Line
 from tidings.server.gateway.protocol import Dialogue, Hangup
-from tidings.server.gateway.registry import Registry
-from tidings.server.gateway.wheel import Wheel
-from tidings.server.ports.clock import Clock
-from tidings.server.ports.mailboxes import Mailbox, Mailboxes, StoreFailed, StoreUnavailable
+from tidings.server.ports.mailboxes import BoxId, Mailbox, StoreFailed, StoreUnavailable
 from tidings.server.services.caller import Caller
 from tidings.server.services.drain import Drain
-from tidings.server.services.greet import Greet
-from tidings.server.services.keys import Supply
-from tidings.server.services.rates import Rates
-from tidings.server.telemetry.metrics import Metrics
 from tidings.wire.closes import Close
 from tidings.wire.codec import Codec
 from tidings.wire.commands import Command, Hello
 from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome, WireError
-from tidings.wire.events import CaughtUp, KeysLow, Ready, Refused, Reply, ServerFrame, Stored
-from tidings.wire.frames import Limits
-from tidings.wire.ids import Address, Pos
+from tidings.wire.events import CaughtUp, KeysLow, Ready, Refused, ServerFrame, Stored
+from tidings.wire.ids import Address, Millis, Pos
 from tidings.wire.limits import MAX_FRAME
 
 LOG = logging.getLogger("tidings.gateway")
@@ -46,48 +37,14 @@ MOST_COMMANDS: Final = 256
 """Commands of one connection under way; beyond that it is not read."""
 RETRY_MS: Final = 1_000
 
-Call = Callable[[Caller, Any], Awaitable[Any]]
-Finish = Callable[[Any, Any], Reply | None]
-
-
-@dataclass
-class Gateway:
-    """What all connections share."""
-
-    handlers: dict[type, tuple[Call, Finish | None]]
-    codecs: dict[str, Codec[Command]]
-    mailboxes: Mailboxes
-    registry: Registry
-    wheel: Wheel
-    greet: Greet
-    rates: Rates
-    frames: Rate
-    supply: Supply
-    metrics: Metrics
-    limits: Limits
-    server_id: str
-    clock: Clock
-    on_seen: Callable[[Caller], None]
-    on_leave: Callable[[Caller], Awaitable[None]]
-    tasks: set[Future[Any]] = field(default_factory=set)
-
-    def run(self, awaitable: Awaitable[Any]) -> "Future[Any]":
-        """Return the Future of a call; one that is a coroutine is started, and kept until it is done."""
-        if isinstance(awaitable, Future):
-            return awaitable
-        task = asyncio.ensure_future(awaitable)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-        return task
-
 
 class Connection:
     """A line and the device behind it (see Peer). `on_closed` is told the `address` that it was from."""
 
     __slots__ = (
         *("_address", "_cookie", "_dialogue", "_drain", "_ending", "_frames", "_gateway", "_heard", "_moved"),
-        *("_on_closed", "_paused", "_pinged", "_resting", "_settled_at", "_waiting", "caller", "codec", "commands"),
-        *("line", "most", "woken"),
+        *("_on_closed", "_paused", "_pinged", "_resting", "_room", "_settled_at", "_waiting", "caller", "codec"),
+        *("commands", "line", "most", "woken"),
     )
 
     def __init__(
@@ -112,6 +69,7 @@ class Connection:
         self._paused = False
         self._pinged = False
         self._resting = False
+        self._room: Future[None] | None = None  # what waits for it before the mailbox is drained
         self._settled_at = 0.0  # when the bucket of this device's frames is full again
         self._ending = False
         self._heard = self._moved = gateway.wheel.now
@@ -163,6 +121,7 @@ class Connection:
         """Forget the device, unless it is here by another connection."""
         gateway, caller = self._gateway, self.caller
         self._ending = True
+        self._let_on()
         self._on_closed(self._address)
         gateway.metrics.connections.dec()
         if caller is not None and gateway.registry.remove(caller.box, self):
@@ -177,7 +136,13 @@ class Connection:
     def resume_writing(self) -> None:
         """Drain on."""
         self._paused = False
+        self._let_on()
         self.wake()
+
+    def _let_on(self) -> None:
+        if self._room is not None:
+            self._room.set_result(None)
+            self._room = None
 
     # To the socket
 
@@ -304,18 +269,36 @@ class Connection:
         same = hello.mailbox_id == mailbox.mailbox_id
         self._send(Ready(hello.id, mailbox.mailbox_id, mailbox.acked, gateway.limits, gateway.clock.now()))
         try:
-            marks = await gateway.mailboxes.marks_since(caller.box, hello.marks_since if same else 0)
+            await self._tell_marks(caller.box, hello.marks_since if same else 0)
         except (Refusal, StoreFailed, StoreUnavailable) as error:
             self.failed(error)
             return
         if self._ending:
             return
-        for mark in marks:
-            self._send(mark)
         if gateway.supply.is_low(caller.address):
             self._send(KeysLow(0))
         self._drain = Drain(gateway.mailboxes, caller.box, hello.last_pos if same else 0, self)
         self.wake()
+
+    async def _tell_marks(self, box: BoxId, since: Millis) -> None:
+        """Write the marks that changed, as the socket takes them.
+
+        They go in the order of their times, and no live one among them: the device goes on behind the last that it got.
+        """
+        registry, waited = self._gateway.registry, True
+        registry.hold_marks(box)
+        while waited and not self._ending:
+            waited = False
+            marks = await self._gateway.mailboxes.marks_since(box, since)
+            for mark in sorted(marks, key=lambda mark: mark.time):
+                while self._paused and not self._ending:
+                    waited = True  # and others may have changed meanwhile
+                    self._room = asyncio.get_running_loop().create_future()
+                    await self._room
+                self._send(mark)
+                since = mark.time
+        if not self._ending:
+            registry.let_marks(box)
 
     def _run(self, caller: Caller, command: Command) -> None:
         gateway = self._gateway

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.wire.closes import Close
-from tidings.wire.events import Event, Message, Reconnect
+from tidings.wire.events import Event, Marks, Message, Reconnect
 from tidings.wire.ids import Pos
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._connections: dict[BoxId, Connection] = {}
+        self._held: set[BoxId] = set()
+        """Whose devices are being told of marks that changed while they were away."""
         self._woken: list[Connection] = []
         self._empty = asyncio.Event()
 
@@ -36,9 +38,18 @@ class Registry:
         if self._connections.get(box) is not connection:
             return False
         del self._connections[box]
+        self._held.discard(box)
         if not self._connections:
             self._empty.set()
         return True
+
+    def hold_marks(self, box: BoxId) -> None:
+        """Write no live marks to a device until `let_marks`: it asks the store until nothing is missing."""
+        self._held.add(box)
+
+    def let_marks(self, box: BoxId) -> None:
+        """Write live marks to a device from now on."""
+        self._held.discard(box)
 
     def wake(self, boxes: Iterable[BoxId]) -> None:
         """See Wakes. However many wakes a commit brings, a connection is drained once for all of them."""
@@ -105,6 +116,8 @@ class Registry:
                     connection.cut()
 
     def _write(self, event: Event, boxes: Iterable[BoxId], *, lossy: bool) -> None:
+        if self._held and isinstance(event, Marks):
+            boxes = [box for box in boxes if box not in self._held]
         encoded: dict[object, bytes] = {}
         for box in boxes:
             connection = self._connections.get(box)

@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from tidings.server.gateway.connection import Connection, Gateway
+from tidings.server.gateway.connection import Connection
+from tidings.server.gateway.gateway import Gateway
 from tidings.server.gateway.intake import Bounds
 from tidings.server.gateway.line import Peer
 from tidings.server.gateway.websocket import Turn, accept
