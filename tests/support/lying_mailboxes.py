@@ -49,6 +49,8 @@ class LyingMailboxes:
         self.script: Script = honest
         self.loses: Callable[[Address, Share], bool] = lambda _sender, _share: False
         self.refuses: Callable[[Address, Send], WireError | None] = lambda _sender, _send: None
+        self.slow: Future[None] | None = None
+        """What the answers to key shares wait for; the shares themselves are stored at once."""
         self.sent: list[tuple[Address, Send]] = []
         """Every envelope that came, repeats and refused ones too."""
         self.shared: list[tuple[Address, Share]] = []
@@ -114,7 +116,8 @@ class LyingMailboxes:
         self._news.set()
         kept = [share for share in keys.shares if not self.loses(address, share)]
         if kept:
-            return self.real.share(msgspec.structs.replace(keys, shares=kept), sender)
+            stored = self.real.share(msgspec.structs.replace(keys, shares=kept), sender)
+            return stored if self.slow is None else asyncio.ensure_future(_late(stored, self.slow))
         nothing: Future[Sequence[BoxId]] = asyncio.get_running_loop().create_future()
         nothing.set_result([])
         return nothing
@@ -128,6 +131,11 @@ class LyingMailboxes:
     def ack(self, box: BoxId, ack: Ack) -> "Future[Sequence[Notice]]":
         """See Mailboxes."""
         return self.real.ack(box, self._told[box].take(ack))
+
+
+async def _late(stored: "Future[Sequence[BoxId]]", until: "Future[None]") -> Sequence[BoxId]:
+    await until
+    return await stored
 
 
 class Told:

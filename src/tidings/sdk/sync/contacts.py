@@ -13,8 +13,8 @@ from tidings.sdk.sync.rosters import STRANGER, Rosters
 from tidings.sdk.sync.state import State
 from tidings.wire import commands as c
 from tidings.wire import events as e
-from tidings.wire.errors import StaleEpoch
-from tidings.wire.frames import Conversation, ConversationKind, Role, Standing
+from tidings.wire.errors import MemberVersion, StaleEpoch
+from tidings.wire.frames import Conversation, ConversationKind, Member, Role, Standing
 from tidings.wire.limits import MAX_ACCOUNTS, MAX_CONVERSATIONS
 
 __all__ = ["STRANGER", "Contacts", "View"]
@@ -36,6 +36,16 @@ class View(msgspec.Struct, frozen=True):
     since: dict[str, int] = {}
 
 
+class Recipients(msgspec.Struct, frozen=True):
+    """Whom a message goes to: the devices, this one left out, and the sum of the versions of the lists they stand in.
+
+    The two belong together. A sum that is read later may count a device that was given no key.
+    """
+
+    devices: list[Device]
+    versions: int
+
+
 class Contacts:
     """What is known of others."""
 
@@ -44,8 +54,8 @@ class Contacts:
         self._db = state.db
         self._directory = state.machine.directory
         self.rosters = Rosters(state.db, state.account)
-        self._ready: dict[str, tuple[int, dict[str, int], list[Device]]] = {}
-        """Of conversations whose devices were looked through: when, of which members, and the devices."""
+        self._ready: dict[str, tuple[int, dict[str, int], Recipients]] = {}
+        """Of conversations whose devices were looked through: when, of which members, and what was found."""
         self.on_agreed: Callable[[str], None] = lambda _: None
         """Called when it is known who is in a group: what waited for that may go."""
 
@@ -61,8 +71,8 @@ class Contacts:
             if changed:
                 self._tell_of(changed)
 
-    async def refresh(self, view: View) -> list[Device]:
-        """Return the devices that a message to a conversation goes to, this one left out. Raises Distrusted."""
+    async def refresh(self, view: View) -> Recipients:
+        """Return whom a message to a conversation goes to. Raises Distrusted."""
         ready = self._ready.get(view.id)
         if ready is not None and ready[:2] == (self._directory.changes, view.members):
             return ready[2]
@@ -72,12 +82,9 @@ class Contacts:
         own = self._state.account, self._state.device
         known = (device for account in view.members for device in self._directory.devices(account))
         devices = [device for device in known if (device.account, device.id) != own]
-        self._ready[view.id] = self._directory.changes, view.members, devices
-        return devices
-
-    def versions(self, view: View) -> int:
-        """Return the sum of the members' versions that were checked here."""
-        return sum(self._directory.version(account) for account in view.members)
+        found = Recipients(devices, sum(self.newest(view.members).values()))
+        self._ready[view.id] = self._directory.changes, view.members, found
+        return found
 
     def newest(self, accounts: Collection[str]) -> dict[str, int]:
         """Return the versions of accounts' devices as they were checked here."""
@@ -88,6 +95,12 @@ class Contacts:
         for view in self.views():
             if view.members.get(account, version) < version:
                 self.save(msgspec.structs.replace(view, members=view.members | {account: version}))
+
+    def doubt(self, account: str, reason: str) -> None:
+        """Note, and tell, what is wrong with what the server says of an account."""
+        with self._db.transaction():
+            self._directory.suspect(account, reason)
+        self._state.emit(ContactChanged(account, reason))
 
     def trust(self, account: str) -> None:
         """Accept the identity that an account has now."""
@@ -166,6 +179,24 @@ class Contacts:
             if not self._is_sound(view):
                 raise Distrusted(self._other(known), STRANGER)
             self.save(view)
+
+    async def compare(self, conversation: str, epoch: int, shown: Sequence[Member | MemberVersion]) -> list[str] | None:
+        """Return None if a conversation is known here as the server shows it.
+
+        Else return the members of whose devices it shows another version than the one that they signed, as it was asked
+        for anew. Raises Distrusted if what is said of these is wrong.
+        """
+        known = self.view(conversation)
+        apart = self._apart(shown)
+        if apart:
+            await self.learn(apart)
+            apart = self._apart(shown)
+            for account in apart:
+                self._directory.check(account)
+        return apart if apart or (known is not None and known.epoch != epoch) else None
+
+    def _apart(self, shown: Sequence[Member | MemberVersion]) -> list[str]:
+        return [one.account for one in shown if one.version != self._directory.version(one.account)]
 
     def may_speak(self, conversation: str, account: str) -> bool:
         """Return whether what an account says in a conversation is shown: it is, or was when it said so, a member."""
@@ -249,22 +280,21 @@ class Contacts:
         if is_pair and (known is None or known.members.keys() == view.members.keys()):
             return True
         if known is not None:
-            other = self._other(known)
-            with self._db.transaction():
-                self._directory.suspect(other, STRANGER)
-            self._state.emit(ContactChanged(other, STRANGER))
+            self.doubt(self._other(known), STRANGER)
         return False
 
     def _other(self, view: View) -> str:
         return next(account for account in view.members if account != self._state.account)
 
-    async def fetch(self, conversations: Collection[str]) -> None:
-        """Ask for conversations by name."""
+    async def fetch(self, conversations: Collection[str]) -> list[Conversation]:
+        """Ask for conversations by name. Returns what the server shows, whether or not it can be believed."""
         wanted = sorted(conversations)
+        found: list[Conversation] = []
         while wanted:
             part = wanted[:MAX_CONVERSATIONS]
             reply: e.Conversations = await self._state.ask(c.ListConversations(0, part, None))
             self.take(reply.conversations)
+            found += reply.conversations
             if reply.more and reply.conversations and reply.conversations[-1].conversation in part:
                 part = part[: part.index(reply.conversations[-1].conversation) + 1]
             wanted = wanted[len(part) :]
@@ -272,6 +302,7 @@ class Contacts:
                 known = self.view(name)
                 if known is not None and known.kind == "group":
                     self._leave(known)
+        return found
 
     async def fetch_all(self) -> None:
         """Ask for all conversations. Groups that are met by this are believed to be as the server shows them."""

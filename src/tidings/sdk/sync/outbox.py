@@ -16,8 +16,9 @@ import msgspec
 from tidings.sdk.crypto.megolm import MOST_MESSAGES
 from tidings.sdk.errors import Distrusted, SendFailed
 from tidings.sdk.events import StateUpdate
+from tidings.sdk.sync.agreement import Agreement
 from tidings.sdk.sync.changes import FOUNDING, Change, Changes, Ready
-from tidings.sdk.sync.contacts import Contacts, View
+from tidings.sdk.sync.contacts import Contacts, Recipients, View
 from tidings.sdk.sync.shares import Shares
 from tidings.sdk.sync.state import State
 from tidings.sdk.sync.timeline import Timeline
@@ -62,6 +63,7 @@ class Outbox:
         self._shares = shares
         self._timeline = timeline
         self._changes = Changes(state.account, contacts)
+        self._agreement = Agreement(contacts)
         self._lanes: dict[str, Task[None]] = {}
         self._again: set[str] = set()
         self._waiting: dict[bytes, Future[int]] = {}
@@ -118,6 +120,7 @@ class Outbox:
             lane.cancel()
         await asyncio.gather(*lanes, return_exceptions=True)
         self._lanes.clear()  # one that was cancelled before its first step could not take itself out
+        self._agreement.clear()
 
     async def _run(self, conversation: str) -> None:
         try:
@@ -130,6 +133,11 @@ class Outbox:
 
     async def _step(self, conversation: str) -> None:
         """Send a window of messages and take in the answers."""
+        try:
+            await self._agreement.reach(conversation)
+        except Refusal as refusal:
+            await self._pause(refusal)
+            return
         rows = self._rows(conversation)
         if not rows:
             return
@@ -139,14 +147,14 @@ class Outbox:
         rows = list(itertools.takewhile(lambda row: not row.is_change, rows))
         if any(row.ciphertext is None for row in rows):
             try:
-                view = await self._prepare(conversation)
+                prepared = await self._prepare(conversation)
             except Refusal as refusal:
                 await self._pause(refusal)
                 return
-            if view is None:
+            if prepared is None:
                 self._fail(conversation, rows[0], "NOT_ALLOWED")
                 return
-            rows = self._encrypt(view, rows)
+            rows = self._encrypt(*prepared, rows)
         answers = [self._state.link.ask(self._command(conversation, row)) for row in rows]
         done: list[tuple[Row, int]] = []
         try:
@@ -173,12 +181,12 @@ class Outbox:
                 return
             try:
                 await self._changes.learn(ready)
-                await self._share(ready.everyone)
+                recipients = await self._share(ready.everyone)
             except Refusal as refusal:
                 await self._pause(refusal)
                 return
             change = ready.change
-            row = self._encrypt_change(ready, row)
+            row = self._encrypt_change(ready, recipients, row)
         try:
             sent: e.Sent = await self._state.link.ask(
                 self._changes.command(conversation, change, self._command(conversation, row))
@@ -192,19 +200,18 @@ class Outbox:
             self._tell(conversation, [(row, sent.seq)])
             await self._contacts.settle([conversation])
 
-    def _encrypt_change(self, ready: Ready, row: Row) -> Row:
+    def _encrypt_change(self, ready: Ready, recipients: Recipients, row: Row) -> Row:
         assert ready.change.told is not None
         chain, prev = self._timeline.own_tail(ready.view.id)
-        devices = self._contacts.versions(ready.everyone)
         with self._db.transaction():
             kept = msgspec.json.encode(ready.change).decode()
             self._db.run("update outbox set body = ? where number = ?", kept, row.number)
-            return self._encrypt_row(ready.view, row, ready.change.told, chain, prev, devices)
+            return self._encrypt_row(ready.view, row, ready.change.told, chain, prev, recipients)
 
     async def _pause(self, refusal: Refusal) -> None:
         await asyncio.sleep(getattr(refusal.error, "retry_after", 0) / 1000 or PAUSE_SECONDS)
 
-    async def _prepare(self, conversation: str) -> View | None:
+    async def _prepare(self, conversation: str) -> tuple[View, Recipients] | None:
         """Make sure that every device of a conversation has, or will have before the message, the key to it."""
         view = self._contacts.view(conversation)
         if view is None:
@@ -216,23 +223,22 @@ class Outbox:
             if self._state.account not in view.members:
                 return None
             self._contacts.rosters.check(conversation, view.members)
-        await self._share(view)
-        return view
+        return view, await self._share(view)
 
-    async def _share(self, view: View) -> None:
+    async def _share(self, view: View) -> Recipients:
         """Give the key of the session to those of a conversation's devices that do not have it."""
-        devices = await self._contacts.refresh(view)
-        await self._shares.start_sessions(devices)
+        recipients = await self._contacts.refresh(view)
+        await self._shares.start_sessions(recipients.devices)
         with self._db.transaction():
-            shares = self._state.machine.share_key(view.id, devices, self._state.now())
+            shares = self._state.machine.share_key(view.id, recipients.devices, self._state.now())
             if view.epoch != FOUNDING:  # nobody is given keys to a group that is not there
                 self._shares.put(view.id, shares)
         await self._shares.flush()
+        return recipients
 
-    def _encrypt(self, view: View, rows: list[Row]) -> list[Row]:
+    def _encrypt(self, view: View, recipients: Recipients, rows: list[Row]) -> list[Row]:
         """Encrypt what is not yet, as far as the session reaches."""
         chain, prev = self._timeline.own_tail(view.id)
-        devices = self._contacts.versions(view)
         encrypted: list[Row] = []
         with self._db.transaction():
             (used,) = self._db.row("select count from outbound where conversation = ?", view.id)
@@ -242,14 +248,16 @@ class Outbox:
                         break
                     used += 1
                     body: Body = msgspec.json.decode(row.content, type=Body)
-                    row = self._encrypt_row(view, row, body, chain, prev, devices)  # noqa: PLW2901 - the same row, sealed
+                    row = self._encrypt_row(view, row, body, chain, prev, recipients)  # noqa: PLW2901 - the same row, sealed
                 assert row.ciphertext is not None
                 assert row.count is not None
                 chain, prev = Chain(row.count + 1, hashlib.sha256(row.ciphertext).digest()), row.msg_id
                 encrypted.append(row)
         return encrypted
 
-    def _encrypt_row(self, view: View, row: Row, body: Body, chain: Chain, prev: bytes | None, devices: int) -> Row:
+    def _encrypt_row(
+        self, view: View, row: Row, body: Body, chain: Chain, prev: bytes | None, recipients: Recipients
+    ) -> Row:
         first = (
             isinstance(body, Profile)
             or self._db.row("select count from outbound where conversation = ?", view.id)[0] == 0
@@ -257,7 +265,7 @@ class Outbox:
         name = self._db.setting("name") if first else None
         content = Content(chain, row.time, body, name)
         ciphertext = self._state.machine.megolm.encrypt(view.id, msgspec.json.encode(content).decode())
-        values = ciphertext, view.epoch, devices, prev, chain.count
+        values = ciphertext, view.epoch, recipients.versions, prev, chain.count
         self._db.run(
             "update outbox set ciphertext = ?, epoch = ?, devices = ?, prev = ?, count = ? where number = ?",
             *(*values, row.number),
@@ -285,6 +293,7 @@ class Outbox:
             self._db.run("delete from outbox where number = ?", row.number)
             self._timeline.sent(row.msg_id, seq)
             self._timeline.follow(conversation, sender, row.msg_id, row.ciphertext, row.count)
+        self._agreement.accepted(conversation)
 
     def _tell(self, conversation: str, done: list[tuple[Row, int]]) -> None:
         for row, seq in done:
@@ -299,7 +308,9 @@ class Outbox:
             case StaleEpoch():
                 with self._db.transaction():
                     self._unseal(conversation, row.number)
-                await self._contacts.take_stale(conversation, error)
+                assert row.epoch is not None
+                assert row.devices is not None
+                self._agreement.refused(conversation, (row.epoch, row.devices), error)
             case OutOfOrder(last):
                 # Nothing was before it on this connection: the store is older than what was sent from it.
                 with self._db.transaction():
