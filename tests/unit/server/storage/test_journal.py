@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from asyncio import Future
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 
 from support.clock import FakeClock
 from support.stores import Store, marks, open_store
+from tidings.server.ports.mailboxes import StoreUnavailable
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.wire.commands import Ack
+from tidings.wire.commands import Ack, Send
 from tidings.wire.events import Message
 from tidings.wire.frames import Conversation
+from tidings.wire.ids import new_msg_id
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +52,15 @@ async def pair(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Pair]:
         yield Pair(store, talk, await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE"))
 
 
+def killed(folder: Path) -> Path:
+    """Return a copy of a store's folder as a kill would leave it now."""
+    copied = folder / "as a kill leaves it"
+    copied.mkdir()
+    for name in ("mailboxes.db", "mailboxes.db-wal"):
+        shutil.copy(folder / name, copied)
+    return copied
+
+
 async def test_a_letter_that_is_acked_at_once_never_comes_into_its_table(pair: Pair) -> None:
     await pair.send(b"one", b"two")
     assert (pair.rows("letter"), pair.rows("entry"), pair.rows("record")) == (0, 0, 0)
@@ -68,11 +80,7 @@ async def test_what_a_process_left_in_the_journal_is_there_for_the_next_one(
     await pair.send(b"one", b"two", b"three")
     await pair.store.ack(pair.bob, 1)
     assert pair.rows("journal") > 0
-    copied = tmp_path / "as a kill leaves it"
-    copied.mkdir()
-    for name in ("mailboxes.db", "mailboxes.db-wal"):
-        shutil.copy(tmp_path / name, copied)
-    async with open_store("sqlite", copied, clock) as store:
+    async with open_store("sqlite", killed(tmp_path), clock) as store:
         store.versions.update(pair.store.versions)
         store.last.update(pair.store.last)
         left = Pair(store, pair.talk, pair.ada, pair.bob)
@@ -100,3 +108,57 @@ async def test_acks_of_one_device_in_one_commit_tell_of_a_mark_once(pair: Pair) 
     await pair.send(b"one", b"two", b"three")
     told = await asyncio.gather(*(pair.mailboxes.ack(pair.bob, Ack(pos)) for pos in (1, 2, 3)))
     assert [[mark.delivered for mark in marks(notices)] for notices in told] == [[], [], [3]]
+
+
+def fail() -> None:
+    raise RuntimeError("planted")
+
+
+async def test_a_job_that_fails_takes_no_ticked_message_with_it(pair: Pair, tmp_path: Path, clock: FakeClock) -> None:
+    ids = [new_msg_id(clock.now()) for _ in range(2)]
+    for msg_id in ids:
+        await pair.store.send(pair.ada, pair.talk, msg_id, msg_id=msg_id)
+    with pytest.raises(StoreUnavailable):
+        await pair.mailboxes.database.write(fail)
+    assert await pair.bodies() == ids
+    repeated = [await pair.store.send(pair.ada, pair.talk, msg_id, msg_id=msg_id) for msg_id in ids]
+    assert [(again.seq, list(again.places)) for again in repeated] == [(1, []), (2, [])]
+    third = await pair.store.send(pair.ada, pair.talk, b"three")
+    assert (third.seq, list(third.places)) == (3, [(pair.bob, 3)])
+    await pair.settle()
+    assert await pair.bodies() == [*ids, b"three"]
+    async with open_store("sqlite", killed(tmp_path), clock) as store:
+        assert await Pair(store, pair.talk, pair.ada, pair.bob).bodies() == [*ids, b"three"]
+
+
+@pytest.mark.parametrize("failing", range(4))
+async def test_what_shares_a_batch_with_a_job_that_fails_is_kept_once_wherever_that_stands(
+    pair: Pair, clock: FakeClock, failing: int
+) -> None:
+    await pair.send(b"before")
+    view = await pair.store.view("ada", pair.talk.conversation)
+    prev = pair.store.last[pair.ada, pair.talk.conversation]
+    jobs: list[Future[Any]] = []
+    bodies: list[bytes] = []
+    for number in range(4):
+        if number == failing:
+            jobs.append(pair.mailboxes.database.write(fail))
+            continue
+        msg_id = new_msg_id(clock.now())
+        send = Send(1, msg_id, view.conversation, view.epoch, view.devices, prev, msg_id)
+        prev = msg_id
+        jobs.append(pair.mailboxes.append(send, pair.ada))
+        bodies.append(msg_id)
+    results = await asyncio.gather(*jobs, return_exceptions=True)
+    assert isinstance(results.pop(failing), StoreUnavailable)
+    assert [(result.seq, list(result.places)) for result in results] == [
+        (seq, [(pair.bob, seq)]) for seq in range(2, 5)
+    ]
+    assert await pair.bodies() == [b"before", *bodies]
+    pair.store.last[pair.ada, pair.talk.conversation] = prev
+    await pair.send(b"behind")
+    await pair.settle()
+    assert await pair.bodies() == [b"before", *bodies, b"behind"]
+    (mark,) = await pair.store.ack(pair.bob, 5)
+    await pair.settle()
+    assert (mark.delivered, pair.rows("letter"), pair.rows("entry"), pair.rows("record")) == (5, 0, 0, 5)

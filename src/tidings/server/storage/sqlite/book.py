@@ -48,8 +48,10 @@ class Book:
         self.shelves = Shelves()
         self._told: dict[tuple[int, BoxId], tuple[list[Notice], Notice]] = {}
         self._newest = b""
+        self._recalled = False
+        """Since memory was last forgotten, a transaction has recalled the journal: what it holds, memory holds too."""
         self.stale = True
-        """The journal holds what memory does not."""
+        """The journal, as far as it is durable, holds what memory does not."""
 
     @property
     def db(self) -> apsw.Connection:
@@ -74,14 +76,16 @@ class Book:
             cast("dict[Any, Any]", memory).clear()
         self.shelves.forget()
         self.journal.forget()
+        self._recalled = False
         self.stale = True
 
     def begin(self) -> None:
         """See Memory."""
         self.now = self._clock.now()
-        if self.stale:
+        if not self._recalled:
             self.journal.recall()
             self._newest = self.row("select max(msg_id) from record")[0] or b""
+            self._recalled = True
 
     def write_down(self) -> None:
         """See Memory."""
@@ -89,7 +93,7 @@ class Book:
 
     def committed(self) -> None:
         """See Memory."""
-        self.stale = False
+        self.stale = not self._recalled  # a job that failed may have been the last, and have taken the recall with it
         self.shelves.committed(self.journal.next_letter - 1)
         if self._told:
             self._told.clear()
