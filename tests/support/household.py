@@ -107,11 +107,11 @@ class Household:
 
 
 @asynccontextmanager
-async def household(path: Path, clock: FakeClock) -> AsyncIterator[Household]:
-    """Start a server that listens to nobody."""
+async def household(path: Path, clock: FakeClock, **replaced: Any) -> AsyncIterator[Household]:
+    """Start a server that listens to nobody. `replaced` goes to Server."""
     settings = Settings(data=path / "server")
     folder = Folder(settings.data)
-    server = Server(settings, folder, clock=clock)
+    server = Server(settings, folder, clock=clock, **replaced)
     await server.start()
     try:
         yield Household(server, folder, clock)

@@ -9,9 +9,9 @@ from litestar.params import JSONBody, PathParameter
 from tidings.server.domain.identity import BadKeys
 from tidings.server.http.callers import DEVICE, ENROLMENT, Callers, needs_bearer
 from tidings.server.http.problems import SIGNED_IN, ForeignOrigin, NotFound, answers
-from tidings.server.ports.keys import StaleList
+from tidings.server.ports.keys import NoLeave, StaleList
 from tidings.server.services.credentials import Credentials, NotSignedIn
-from tidings.server.services.devices import Devices, NeedsIdentity, NoLeave
+from tidings.server.services.devices import Devices, NeedsIdentity
 from tidings.wire import http
 from tidings.wire.ids import Address
 

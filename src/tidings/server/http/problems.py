@@ -9,10 +9,10 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from tidings.server.domain.identity import BadKeys
 from tidings.server.ports.accounts import InviteSpent, NameTaken
-from tidings.server.ports.keys import StaleList
+from tidings.server.ports.keys import NoLeave, StaleList
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
 from tidings.server.services.credentials import NotSignedIn, WrongTime
-from tidings.server.services.devices import NeedsIdentity, NoLeave
+from tidings.server.services.devices import NeedsIdentity
 from tidings.server.services.registration import BadName, WrongPassword
 from tidings.wire.errors import BadFrame, NotAllowed, RateLimited, Refusal
 from tidings.wire.http import Problem

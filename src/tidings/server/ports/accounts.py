@@ -90,10 +90,7 @@ class Accounts(Protocol):
         """Keep leave to enrol one device; the token as a hash."""
 
     async def enrolment(self, token: str, now: Millis) -> AccountId | None:
-        """Return whose device may be enrolled with a token."""
-
-    async def end_enrolment(self, token: str) -> bool:
-        """Use up leave to enrol. Returns whether it was still there: only one caller sees True."""
+        """Return whose device may be enrolled with a token. `Keys.enrol` uses it up."""
 
 
 class SignIns(Protocol):

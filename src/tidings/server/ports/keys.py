@@ -14,6 +14,10 @@ class StaleList(Exception):
     """Another device list came first: build on that one."""
 
 
+class NoLeave(Exception):
+    """The enrolment is unknown, used up or expired."""
+
+
 class NewKeys(msgspec.Struct, frozen=True):
     """A device that enrols, with everything that was checked about it.
 
@@ -45,11 +49,14 @@ class Keys(Protocol):
     """What `QueryKeys`, `ClaimKeys` and `UploadKeys` are about.
 
     The mailbox store follows the directory. A change leaves a note beside it, in the same transaction, until
-    `settled` says that the mailbox store has it too: after a crash, `unsettled` tells what to repeat.
+    `settled` says that the mailbox store has it too: after a crash or a failure, `unsettled` tells what to repeat.
     """
 
-    async def enrol(self, new: NewKeys) -> Addressable:
-        """Add a device. Raises StaleList if `version` is not the next one."""
+    async def enrol(self, new: NewKeys, token: str) -> Addressable:
+        """Add a device, and use up the leave to enrol that `token` is, together.
+
+        Raises NoLeave if it was used up before, StaleList if `version` is not the next one.
+        """
 
     async def remove(
         self, account: AccountId, device: DeviceId, device_list: SignedList | None, version: Version
@@ -59,8 +66,8 @@ class Keys(Protocol):
     async def settled(self, account: AccountId, version: Version) -> None:
         """Note that the mailbox store has what an earlier call returned."""
 
-    async def unsettled(self) -> Sequence[Addressable]:
-        """Return the accounts whose last change the mailbox store may not have."""
+    async def unsettled(self, account: AccountId | None = None) -> Sequence[Addressable]:
+        """Return the accounts (or of one, if it is one of them) whose last change the mailbox store may not have."""
 
     async def query(self, asker: AccountId, accounts: Sequence[AccountId]) -> Sequence[AccountKeys]:
         """Return what is known of accounts. Signatures by a user-signing key are shown to its owner alone."""

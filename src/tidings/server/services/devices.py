@@ -5,7 +5,7 @@ from tidings.server.domain.identity import BadKeys
 from tidings.server.ports.accounts import Accounts
 from tidings.server.ports.clock import Clock
 from tidings.server.ports.conversations import Conversations
-from tidings.server.ports.keys import Addressable, Keys, NewKeys
+from tidings.server.ports.keys import Addressable, Keys, NewKeys, NoLeave
 from tidings.server.ports.mailboxes import Mailboxes
 from tidings.server.ports.wakes import Wakes
 from tidings.wire import http
@@ -13,10 +13,6 @@ from tidings.wire.closes import Close
 from tidings.wire.errors import NotAllowed, Refusal
 from tidings.wire.frames import AccountKeys, SignedList
 from tidings.wire.ids import AccountId, Address, DeviceId
-
-
-class NoLeave(Exception):
-    """The enrolment is unknown, used up or expired."""
 
 
 class NeedsIdentity(Exception):
@@ -41,6 +37,8 @@ class Devices:
         self._conversations = conversations
         self._wakes = wakes
         self._clock = clock
+        self._lagging = False
+        """Whether the mailboxes may not have what was changed in the directory."""
 
     async def enrol(self, token: str, new: http.NewDevice) -> Address:
         """Add a device to the account that the enrolment is of. Raises NoLeave, NeedsIdentity, BadKeys, StaleList."""
@@ -49,10 +47,7 @@ class Devices:
             raise NoLeave
         (known,) = await self._keys.query(account, [account])
         checked = self._check(account, new, known)
-        addressable = await self._keys.enrol(checked)
-        if not await self._accounts.end_enrolment(token):
-            raise NoLeave
-        await self._follow(addressable)
+        await self._follow(await self._keys.enrol(checked, token))
         if known.version == 0:
             await self._meet_inviter(account)
         return Address(account, new.device)
@@ -68,6 +63,7 @@ class Devices:
         """Remove a device with its connection and its mailbox. Raises Refusal(NotAllowed), StaleList, BadKeys."""
         (known,) = await self._keys.query(account, [account]) or (None,)
         if known is None or device not in {entry.device for entry in known.devices}:
+            await self._settle(account)  # who asks again takes this for the word that it is done
             raise Refusal(NotAllowed())
         version = known.version + 1
         if device_list is not None:
@@ -86,16 +82,33 @@ class Devices:
 
     async def settle(self) -> None:
         """Repeat what a crash may have kept from the mailboxes. Called before anybody is served."""
-        for addressable in await self._keys.unsettled():
+        await self._settle(None)
+
+    async def settle_again(self) -> None:
+        """Repeat what a failure has kept from the mailboxes, if there was one."""
+        if not self._lagging:
+            return
+        self._lagging = False
+        try:
+            await self.settle()
+        except BaseException:
+            self._lagging = True
+            raise
+
+    async def _settle(self, account: AccountId | None) -> None:
+        for addressable in await self._keys.unsettled(account):
             await self._follow(addressable)
 
     async def _follow(self, addressable: Addressable) -> None:
-        closed, notices = await self._mailboxes.set_devices(
-            addressable.account, addressable.version, addressable.devices
-        )
-        await self._keys.settled(addressable.account, addressable.version)
-        self._wakes.close(closed, Close.DEVICE_REMOVED)
-        self._wakes.tell(notices)
+        account, version = addressable.account, addressable.version
+        try:
+            closed, notices = await self._mailboxes.set_devices(account, version, addressable.devices)
+            self._wakes.close(closed, Close.DEVICE_REMOVED)
+            self._wakes.tell(notices)
+            await self._keys.settled(account, version)
+        except BaseException:
+            self._lagging = True
+            raise
 
     async def _meet_inviter(self, account: AccountId) -> None:
         """Make who invited a contact of who came: each has accepted the other by that."""

@@ -1,7 +1,9 @@
 """Devices come and go: what the key directory takes, and what it refuses."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -10,8 +12,9 @@ from support.clock import FakeClock
 from support.devices import Identity, RawDevice
 from support.household import HeardWakes, Household, household
 from tidings.server.domain.identity import BadKeys
-from tidings.server.ports.keys import StaleList
-from tidings.server.services.devices import Devices, NeedsIdentity, NoLeave
+from tidings.server.ports.keys import NoLeave, StaleList
+from tidings.server.ports.mailboxes import BoxId, Mailboxes, Notice, StoreFailed
+from tidings.server.services.devices import Devices, NeedsIdentity
 from tidings.wire import http
 from tidings.wire.closes import Close
 from tidings.wire.errors import Refusal
@@ -62,16 +65,19 @@ async def test_leave_to_enrol_is_used_up_by_one_device(house: Household) -> None
 async def test_leave_that_two_use_at_once_is_had_by_one(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = await house.newcomer("ada")
     token = await house.leave_for(ada.account)
-    accounts = house.server.accounts
-    known = await accounts.enrolment(token, house.clock.now())
-    assert await accounts.end_enrolment(token)
+    server = house.server
+    known = await server.accounts.enrolment(token, house.clock.now())
+    await server.devices.enrol(token, ada.enrolment(1, {}))
 
     async def still_known(*_: object) -> str | None:
         return known
 
-    monkeypatch.setattr(accounts, "enrolment", still_known)  # read just before the other used it up
+    monkeypatch.setattr(server.accounts, "enrolment", still_known)  # read just before the other used it up
+    late = house.device(ada.account, "ada", ada.identity)
     with pytest.raises(NoLeave):
-        await house.server.devices.enrol(token, ada.enrolment(1, {}))
+        await server.devices.enrol(token, late.enrolment(2, {ada.device: ada.key.public}, first=False))
+    assert await names(house, ada) == {ada.device: True}
+    assert await server.keys.unsettled() == []
 
 
 async def test_without_an_identity_nothing_can_sign(house: Household) -> None:
@@ -209,6 +215,69 @@ async def test_what_a_crash_kept_from_the_mailboxes_is_done_at_the_next_start(ho
     await server.devices.settle()
     assert await server.mailboxes.find(ada.address) is not None
     assert await server.keys.unsettled() == []
+
+
+class FailingMailboxes:
+    """The port `Mailboxes`, on a disk that may be full."""
+
+    def __init__(self) -> None:
+        self.real: Mailboxes
+        self.fails = False
+
+    def around(self, real: Mailboxes) -> Mailboxes:
+        """Stand before the real one."""
+        self.real = real
+        return cast("Mailboxes", self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    async def set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> tuple[Sequence[BoxId], Sequence[Notice]]:
+        """See Mailboxes."""
+        if self.fails:
+            raise StoreFailed("disk full")
+        return await self.real.set_devices(account, version, devices)
+
+
+async def test_a_removal_is_said_to_be_done_when_the_mailboxes_have_it_too(tmp_path: Path, clock: FakeClock) -> None:
+    disk = FailingMailboxes()
+    async with household(tmp_path, clock, around_mailboxes=disk.around) as house:
+        ada = await house.move_in("ada")
+        tablet = await house.link(ada, 2)
+        wakes = HeardWakes()
+        house.server.devices._wakes = wakes
+        box = (await house.caller(tablet)).box
+        disk.fails = True
+        for _ in range(2):
+            with pytest.raises(StoreFailed):
+                await house.server.devices.remove(ada.account, tablet.device, None)
+        assert wakes.closed == []
+        disk.fails = False
+        with pytest.raises(Refusal):
+            await house.server.devices.remove(ada.account, tablet.device, None)
+        assert wakes.closed == [(box, Close.DEVICE_REMOVED)]
+        assert await house.server.mailboxes.find(tablet.address) is None
+
+
+async def test_what_a_failure_kept_from_the_mailboxes_is_repeated_until_it_is_done(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    disk = FailingMailboxes()
+    async with household(tmp_path, clock, around_mailboxes=disk.around) as house:
+        ada = await house.move_in("ada")
+        tablet = await house.link(ada, 2)
+        disk.fails = True
+        with pytest.raises(StoreFailed):
+            await house.server.devices.remove(ada.account, tablet.device, None)
+        with pytest.raises(StoreFailed):
+            await house.server.devices.settle_again()
+        disk.fails = False
+        async with asyncio.timeout(20):
+            while await house.server.mailboxes.find(tablet.address) is not None:  # noqa: ASYNC110 - a job does it
+                await asyncio.sleep(0.05)
+        assert set(await names(house, ada)) == {ada.device}
 
 
 async def test_an_account_is_removed_with_its_devices_and_their_connections(house: Household) -> None:

@@ -79,7 +79,7 @@ class SqlAccounts:
         """See Accounts."""
         await self._database.execute(
             insert(t.invite).values(
-                hash=_hash(invite.code),
+                hash=hash_of(invite.code),
                 inviter=invite.inviter,
                 admin=invite.admin,
                 expires=invite.expires,
@@ -93,21 +93,17 @@ class SqlAccounts:
 
     async def add_enrolment(self, token: str, account: str, expires: int) -> None:
         """See Accounts."""
-        await self._database.execute(insert(t.enrolment).values(hash=_hash(token), account=account, expires=expires))
+        await self._database.execute(insert(t.enrolment).values(hash=hash_of(token), account=account, expires=expires))
 
     async def enrolment(self, token: str, now: int) -> str | None:
         """See Accounts."""
         c = t.enrolment.c
 
         def work(db: Connection) -> str | None:
-            found = db.scalar(select(c.account).where(c.hash == _hash(token), c.expires > now))
+            found = db.scalar(select(c.account).where(c.hash == hash_of(token), c.expires > now))
             return None if found is None else str(found)
 
         return await self._database.read(work)
-
-    async def end_enrolment(self, token: str) -> bool:
-        """See Accounts."""
-        return await self._database.execute(delete(t.enrolment).where(t.enrolment.c.hash == _hash(token))) == 1
 
     async def _one(self, condition: Any) -> Account | None:
 
@@ -135,14 +131,14 @@ def account_values(account: Account, skeleton: str, password: str) -> dict[str, 
 
 def _find(db: Connection, code: str, now: int) -> Invite | None:
     c = t.invite.c
-    row = db.execute(select(t.invite).where(c.hash == _hash(code), c.expires > now, c.uses > 0)).first()
+    row = db.execute(select(t.invite).where(c.hash == hash_of(code), c.expires > now, c.uses > 0)).first()
     return Invite(code, row.inviter, row.admin, row.expires, row.uses) if row else None
 
 
 def _use(db: Connection, code: str, now: int) -> Invite:
     found = _find(db, code, now)
     c = t.invite.c
-    used = db.execute(update(t.invite).where(c.hash == _hash(code), c.uses > 0).values(uses=c.uses - 1))
+    used = db.execute(update(t.invite).where(c.hash == hash_of(code), c.uses > 0).values(uses=c.uses - 1))
     if found is None or used.rowcount == 0:
         raise InviteSpent
     return found
@@ -152,6 +148,6 @@ def _account(row: Any) -> Account:
     return Account(row.id, row.name, row.admin, row.created, row.inviter)
 
 
-def _hash(secret: str) -> bytes:
+def hash_of(secret: str) -> bytes:
     """Return what is kept of a secret; it is random and long, so that a plain hash hides it."""
     return hashlib.sha256(secret.encode()).digest()

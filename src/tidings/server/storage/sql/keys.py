@@ -6,8 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from tidings.server.ports.keys import Addressable, NewKeys, StaleList
+from tidings.server.ports.keys import Addressable, NewKeys, NoLeave, StaleList
 from tidings.server.storage.sql import tables as t
+from tidings.server.storage.sql.accounts import hash_of
 from tidings.server.storage.sql.database import SqlDatabase
 from tidings.wire.frames import AccountKeys, ClaimedKey, DeviceKeys, NamedKey, SignedList
 from tidings.wire.http import Device, Identity
@@ -20,10 +21,12 @@ class SqlKeys:
     def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
-    async def enrol(self, new: NewKeys) -> Addressable:
+    async def enrol(self, new: NewKeys, token: str) -> Addressable:
         """See Keys."""
 
         def work(db: Connection) -> Addressable:
+            if db.execute(delete(t.enrolment).where(t.enrolment.c.hash == hash_of(token))).rowcount != 1:
+                raise NoLeave
             _next_version(db, new.account, new.version)
             if new.identity is not None:
                 _drop_devices(db, new.account)
@@ -59,9 +62,11 @@ class SqlKeys:
             update(t.identity).where(c.account == account, c.settled < version).values(settled=version)
         )
 
-    async def unsettled(self) -> Sequence[Addressable]:
+    async def unsettled(self, account: str | None = None) -> Sequence[Addressable]:
         """See Keys."""
         query = select(t.identity.c.account).where(t.identity.c.settled < t.identity.c.version)
+        if account is not None:
+            query = query.where(t.identity.c.account == account)
         return await self._database.read(lambda db: [_addressable(db, row.account) for row in db.execute(query).all()])
 
     async def query(self, asker: str, accounts: Sequence[str]) -> Sequence[AccountKeys]:
