@@ -72,11 +72,12 @@ class HandOutKeys:
         claimed = await self._keys.claim(allowed)
         for device in allowed:
             count, _ = await self._keys.count(device)
-            self._supply.note(device, count)
-            if count < LOW:
-                mailbox = await self._mailboxes.find(device)
-                if mailbox is not None:
-                    self._wakes.tell([Notice(events.KeysLow(count), [mailbox.id])])
+            if count >= LOW:
+                continue
+            mailbox = await self._mailboxes.find(device)
+            if mailbox is not None:  # anybody may ask for keys of devices that never were
+                self._supply.note(device, count)
+                self._wakes.tell([Notice(events.KeysLow(count), [mailbox.id])])
         return events.Claimed(command.id, list(claimed))
 
 

@@ -152,6 +152,7 @@ async def test_a_key_is_handed_out_once_and_the_owner_is_told_when_few_are_left(
     gone = Address(bob.account, "NOBODYHERE")
     assert (await hand_out(asker, ClaimKeys(2, [gone]))).keys == []
     assert len(wakes.told) == 1, "nobody is told of a device that is not there"
+    assert not supply.is_low(gone), "and nothing is kept about names that somebody made up"
 
 
 async def test_uploaded_keys_are_counted_and_end_a_shortage(house: Household) -> None:
