@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import math
 import shlex
 import ssl
 import sys
@@ -73,6 +74,10 @@ def _wrong(options: argparse.Namespace) -> str:
         return "give --tls-cert and --tls-key together"
     if not 1 <= options.retention_days <= 90:
         return "--retention-days takes 1 to 90"
+    if options.connections_per_address < 1:
+        return "--connections-per-address takes 1 or more"
+    if not 1 <= options.address_rate < math.inf:
+        return "--address-rate takes 1 or more"
     if options.workers > 1 and options.tls_cert is not None:
         return "--workers leaves TLS to a proxy in front; leave out --tls-cert and --tls-key"
     return certificate_fault(options.tls_cert, options.tls_key) if options.tls_cert is not None else ""

@@ -26,5 +26,22 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(number: str, capsys:
     assert "a number up to 64" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--connections-per-address", "--address-rate"])
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_a_limit_per_address_that_lets_nobody_in_is_refused(
+    option: str, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve.run(parse(option, number)) == 1
+    assert f"{option} takes 1 or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+def test_a_factor_on_limits_is_a_number_that_one_can_count_with(
+    number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert serve.run(parse("--address-rate", number)) == 1
+    assert "--address-rate takes 1 or more" in capsys.readouterr().err
+
+
 def test_without_being_asked_there_are_no_workers() -> None:
     assert parse().workers == 1
