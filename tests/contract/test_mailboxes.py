@@ -417,3 +417,21 @@ async def test_a_device_unseen_for_the_whole_retention_is_suspended_until_it_ret
     assert await store.box("bob", "BOB-PHONE") == phone
     await store.send(ada, talk)
     assert [entry.seq for entry in await store.read(phone) if isinstance(entry, Message)] == [2]
+
+
+async def test_a_device_that_is_connected_is_seen_however_quiet_it_is(store: Store) -> None:
+    talk = await store.talk("ada", "bob")
+    ada, bob = await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE")
+
+    async def suspended(days: int, *online: int) -> int:
+        store.clock.advance(days * 86_400)
+        await store.box("ada", "ADA-PHONE")
+        return (await store.mailboxes.expire(store.clock.now(), online)).suspended
+
+    assert await suspended(31, ada, bob) == 0
+    await store.send(ada, talk, b"to who is there")
+    assert len(await store.read(bob)) == 1
+    for _ in range(40):
+        assert await suspended(1, ada, bob) == 0
+    assert await suspended(28) == 0, "it was there until then"
+    assert await suspended(3) == 1

@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from support.clock import FakeClock
+from support.devices import befriend, until
 from support.sdk import Reader, online
 from support.server import local_server, new_person
 from tidings.sdk import Client
 from tidings.sdk.sync.timeline import Kept
 from tidings.server.app import SystemClock
+from tidings.wire import events as e
 
 pytestmark = pytest.mark.anyio
 
@@ -35,6 +38,21 @@ async def delivered(client: Client, message: Kept) -> None:
         events = client.events()
         while client.state_of(message) != "delivered":
             await anext(events)
+
+
+async def test_a_device_that_was_connected_and_quiet_for_the_whole_retention_gets_what_comes_then(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    async with local_server(tmp_path, clock=clock) as server:
+        ada, bob = await befriend(server, "ada", "bob", now=clock.now)
+        async with bob.socket() as his:
+            clock.jump(31 * 24 * HOUR)
+            async with ada.socket() as hers:
+                (expiry,) = [job for job in server.server.jobs._jobs if job.name == "expiry"]
+                await expiry.work()
+                talk = await ada.open_direct(hers, bob)
+                await hers.command(talk.send(b"still there?"))
+                assert (await until(his, e.Message)).ciphertext == b"still there?"
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["on one connection", "on a new connection each time"])

@@ -93,6 +93,10 @@ class Registry:
             if connection is not None:
                 connection.end(code)
 
+    def connected(self) -> Collection[BoxId]:
+        """See Wakes."""
+        return self._connections.keys()
+
     def online(self, boxes: Collection[BoxId]) -> Sequence[BoxId]:
         """See Wakes."""
         return [box for box in boxes if box in self._connections]

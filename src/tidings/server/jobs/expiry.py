@@ -19,7 +19,7 @@ class Expiry:
 
     async def __call__(self) -> None:
         """Sweep once."""
-        expired = await self._mailboxes.expire(self._clock.now())
+        expired = await self._mailboxes.expire(self._clock.now(), self._wakes.connected())
         self._wakes.tell(expired.notices)
         if expired.envelopes or expired.shares:
             LOG.info("expired", extra={"count": expired.envelopes + expired.shares})

@@ -116,5 +116,8 @@ class Mailboxes(Protocol):
     def marks_since(self, box: BoxId, time: Millis) -> "Future[Sequence[Marks]]":
         """Return the marks that the device may see and that changed at or after `time`."""
 
-    def expire(self, now: Millis) -> "Future[Expired]":
-        """Delete what is older than the retention; undelivered messages become expired for their senders."""
+    def expire(self, now: Millis, online: Collection[BoxId] = ()) -> "Future[Expired]":
+        """Delete what is older than the retention; undelivered messages become expired for their senders.
+
+        Devices that were not there for as long are suspended. Those of the boxes `online` are there, to within a day.
+        """

@@ -30,5 +30,8 @@ class Wakes(Protocol):
     def close(self, boxes: Iterable[BoxId], code: Close) -> None:
         """End the connections of these mailboxes."""
 
+    def connected(self) -> Collection[BoxId]:
+        """Return the mailboxes of all who are connected, now and whenever this is looked at."""
+
     def online(self, boxes: Collection[BoxId]) -> Sequence[BoxId]:
         """Return those that are connected."""

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import uuid
 from asyncio import Future
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -90,9 +90,9 @@ class MemoryMailboxes(Heads):
         """See Mailboxes."""
         return settled(lambda: self._marks_since(box, time))
 
-    def expire(self, now: int) -> "Future[Expired]":
+    def expire(self, now: int, online: Collection[BoxId] = ()) -> "Future[Expired]":
         """See Mailboxes."""
-        return settled(lambda: self._expire(now))
+        return settled(lambda: self._expire(now, online))
 
     def close(self, box: Box) -> list[Notice]:
         """Close a mailbox for good; what no other one of the account holds has expired. Return who is told."""
@@ -288,7 +288,7 @@ class MemoryMailboxes(Heads):
             if announce.sees_mark(head, me.id, number) and self.marks[head.id, number].changed >= max(time, 1)
         ]
 
-    def _expire(self, now: int) -> Expired:
+    def _expire(self, now: int, online: Collection[BoxId]) -> Expired:
         envelopes = shares = suspended = 0
         changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
         for box in self._boxes.values():
@@ -303,7 +303,9 @@ class MemoryMailboxes(Heads):
                 if entry.frame.sender != box.account.name and mark.expire(entry.lower, entry.frame.seq):
                     changed[entry.head.id, box.account.id] = entry.head, box.account
             box.stored = sum(isinstance(entry, Letter) for entry in self._entries[box.id].values())
-            if not box.suspended and box.seen < now - self._retention:
+            if box.id in online:
+                box.seen = now
+            elif not box.suspended and box.seen < now - self._retention:
                 box.suspended = True
                 suspended += 1
         old = [k for k, r in self._records.items() if r.time < now - self._retention - retention.RECORDS_LONGER]

@@ -1,9 +1,11 @@
 """The sweep of the mailbox store: what is older than the retention goes, and senders are told."""
 
+from collections.abc import Collection
+
 from tidings.server.domain import retention
 from tidings.server.domain.heads import Box, Head, Owner
 from tidings.server.domain.marks import needed_before
-from tidings.server.ports.mailboxes import Expired
+from tidings.server.ports.mailboxes import BoxId, Expired
 from tidings.server.storage.sqlite.book import Book
 from tidings.server.storage.sqlite.schema import GAP, LETTER, SHARE
 
@@ -14,7 +16,7 @@ from letter l join entry e on e.kind = 0 and e.ref = l.id where l.time < ?
 OLD_SHARES = "select e.box, e.pos, e.ref from share s join entry e on e.kind = 1 and e.ref = s.id where s.time < ?"
 
 
-def sweep(book: Book, now: int, keep: int) -> Expired:
+def sweep(book: Book, now: int, keep: int, online: Collection[BoxId]) -> Expired:
     """Delete what is older than `keep` milliseconds at `now`. Runs within a transaction."""
     book.settle()
     changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
@@ -24,7 +26,7 @@ def sweep(book: Book, now: int, keep: int) -> Expired:
     book.execute("delete from record where msg_id < ? and time < ?", (_first_id(records_before), records_before))
     records = book.db.changes()
     book.execute("delete from shared where time < ?", (records_before,))
-    suspended = _suspend(book, now - keep)
+    suspended = _suspend(book, now, keep, online)
     notices = [book.changed_mark(head, owner) for head, owner in changed.values()]
     return Expired(envelopes, shares, records, suspended, notices)
 
@@ -81,15 +83,20 @@ def _drop(book: Book, box: Box, pos: int) -> None:
         book.shelves.by_box[box.id].given_up = pos
 
 
-def _suspend(book: Book, before: int) -> int:
-    query = "update box set suspended = 1 where suspended = 0 and seen < ? returning id"
-    rows = book.rows(query, (before,))
-    for (number,) in rows:
-        box = book.box(number)
-        box.suspended = True
+def _suspend(book: Book, now: int, keep: int, online: Collection[BoxId]) -> int:
+    """Note, once a day, that who is connected is there: a connection need not say anything. Suspend who is gone."""
+    rows = book.rows("select id, seen from box where suspended = 0 and seen < ?", (now - retention.DAY,))
+    here = [number for number, _ in rows if number in online]
+    gone = [number for number, seen in rows if seen < now - keep and number not in online]
+    for number in here:
+        book.box(number).seen = now
+    book.db.executemany("update box set seen = ? where id = ?", [(now, number) for number in here])
+    book.db.executemany("update box set suspended = 1 where id = ?", [(number,) for number in gone])
+    for number in gone:
+        book.box(number).suspended = True
         for (pos,) in book.rows("select pos from entry where box = ? and kind = ?", (number, GAP)):
-            _drop(book, box, pos)
-    return len(rows)
+            _drop(book, book.box(number), pos)
+    return len(gone)
 
 
 def _first_id(time: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import hashlib
 from asyncio import Future
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -99,9 +99,9 @@ class SqliteMailboxes:
         """See Mailboxes."""
         return self.database.write(self._marks_since, box, time, grows=False)
 
-    def expire(self, now: int) -> "Future[Expired]":
+    def expire(self, now: int, online: Collection[BoxId] = ()) -> "Future[Expired]":
         """See Mailboxes."""
-        return self.database.write(sweep, self.book, now, self._retention, grows=False)
+        return self.database.write(sweep, self.book, now, self._retention, online, grows=False)
 
     def _set_devices(
         self, account: str, version: int, devices: Mapping[str, bytes]
