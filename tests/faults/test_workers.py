@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,7 @@ from kosoku import run_fuzzingclient
 from faults.test_sockets import closed, greet_by_hand
 from support.devices import join
 from support.plain_device import PlainDevice, seed_two
-from support.raw import BINARY, PING, TEXT, RawSocket, frame
+from support.raw import BINARY, PING, TEXT, RawSocket, frame, handshake
 from support.server import ServerProcess, local_server, server_json, server_process
 from tidings.sdk.transport.link import Disconnected
 from tidings.server.gateway.line import ROOM
@@ -227,6 +228,21 @@ async def test_a_worker_that_can_hold_no_more_sockets_refuses_and_goes_on(tmp_pa
             worker.rlimit(psutil.RLIMIT_NOFILE, (most, most))
         async with RawSocket.connect(server.port) as again:
             assert isinstance(await again.event(), e.Challenge)
+
+
+async def test_a_socket_that_cannot_be_given_away_for_want_of_descriptors_stays_where_it_is(tmp_path: Path) -> None:
+    async with local_server(tmp_path, settings={"workers": 2}) as server:
+        async with RawSocket.open(server.port) as socket:
+            await eventually(lambda: len(server.server.bounds) == 1)
+            soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (3, most))  # which all are above already
+            try:
+                await socket.write(handshake(server.port))
+                assert (await socket.answer()).status == 101
+                assert isinstance(await socket.event(), e.Challenge)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, most))
+        await eventually(lambda: len(server.server.bounds) == 0)
 
 
 async def test_a_worker_that_is_stuck_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

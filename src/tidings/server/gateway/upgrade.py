@@ -210,15 +210,13 @@ class Upgrade(asyncio.Protocol):
             asked = parse(request)
             key = check_handshake(asked)
             talker, subprotocol = await self._doorway.open(asked.path, asked.headers, self._peer)
+            self._doorway.admit(self._transport, talker, key, subprotocol)
         except Denied as denied:
             self._transport.write(self._doorway.answer(denied))
             self._transport.close()
-            return
         except Exception:
             LOG.exception("an upgrade failed")
             self._transport.close()
-            return
-        self._doorway.admit(self._transport, talker, key, subprotocol)
 
 
 def parse(request: bytes) -> Request:

@@ -53,13 +53,16 @@ class Crew:
     def take(self, transport: asyncio.Transport, peer: Peer, *, key: str, subprotocol: str | None, text: bool) -> bool:
         """Let the worker that has the fewest connections answer an upgrade (see websocket.accept).
 
-        Returns whether one does: if there is none at the moment, the socket stays where it is.
+        Returns whether one does: if there is none at the moment, or no descriptor, the socket stays where it is.
         """
         alive = [post for post in self._running if not post.ended.is_set()]
         if not alive or transport.is_closing():
             return False
+        try:
+            descriptor = os.dup(transport.get_extra_info("socket").fileno())
+        except OSError:
+            return False
         transport.pause_reading()
-        descriptor = os.dup(transport.get_extra_info("socket").fileno())
         transport.set_protocol(NOBODY)
         transport.abort()  # which closes our own descriptor, and leaves the connection alone
         min(alive, key=len).take(descriptor, peer, write_opening(key, subprotocol, text=text))
