@@ -3,7 +3,7 @@
 import asyncio
 from asyncio import Future
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -51,6 +51,8 @@ class LyingMailboxes:
         self.refuses: Callable[[Address, Send], WireError | None] = lambda _sender, _send: None
         self.slow: Future[None] | None = None
         """What the answers to key shares wait for; the shares themselves are stored at once."""
+        self.behind: Future[None] | None = None
+        """What news of devices, which the directory has already, wait for."""
         self.sent: list[tuple[Address, Send]] = []
         """Every envelope that came, repeats and refused ones too."""
         self.shared: list[tuple[Address, Share]] = []
@@ -97,6 +99,14 @@ class LyingMailboxes:
             return found._replace(acked=self._told.setdefault(found.id, Told()).acked)
 
         return then(self.real.find(device), note)
+
+    async def set_devices(
+        self, account: str, version: int, devices: Mapping[str, bytes]
+    ) -> tuple[Sequence[BoxId], Sequence[Notice]]:
+        """See Mailboxes."""
+        if self.behind is not None:
+            await self.behind
+        return await self.real.set_devices(account, version, devices)
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""

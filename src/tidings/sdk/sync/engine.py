@@ -43,7 +43,7 @@ class Engine:
         self.state = state
         self.contacts = Contacts(state)
         self.timeline = Timeline(state.db, state.account, state.device)
-        self.shares = Shares(state)
+        self.shares = Shares(state, self.contacts)
         self.requests = KeyRequests(state, self.shares)
         self.inbox = Inbox(state, self.contacts, self.timeline, self.requests)
         self.outbox = Outbox(state, self.contacts, self.shares, self.timeline)

@@ -17,7 +17,7 @@ from tidings.sdk.crypto.megolm import MOST_MESSAGES
 from tidings.sdk.errors import Distrusted, SendFailed
 from tidings.sdk.events import StateUpdate
 from tidings.sdk.sync.agreement import Agreement
-from tidings.sdk.sync.changes import FOUNDING, Change, Changes, Ready
+from tidings.sdk.sync.changes import Change, Changes, Ready
 from tidings.sdk.sync.contacts import Contacts, Recipients, View
 from tidings.sdk.sync.shares import Shares
 from tidings.sdk.sync.state import State
@@ -181,9 +181,12 @@ class Outbox:
                 return
             try:
                 await self._changes.learn(ready)
-                recipients = await self._share(ready.everyone)
+                recipients = await self._shares.give(ready.everyone)
             except Refusal as refusal:
                 await self._pause(refusal)
+                return
+            if recipients is None:
+                self._fail(conversation, row, "NOT_ALLOWED")
                 return
             change = ready.change
             row = self._encrypt_change(ready, recipients, row)
@@ -223,18 +226,8 @@ class Outbox:
             if self._state.account not in view.members:
                 return None
             self._contacts.rosters.check(conversation, view.members)
-        return view, await self._share(view)
-
-    async def _share(self, view: View) -> Recipients:
-        """Give the key of the session to those of a conversation's devices that do not have it."""
-        recipients = await self._contacts.refresh(view)
-        await self._shares.start_sessions(recipients.devices)
-        with self._db.transaction():
-            shares = self._state.machine.share_key(view.id, recipients.devices, self._state.now())
-            if view.epoch != FOUNDING:  # nobody is given keys to a group that is not there
-                self._shares.put(view.id, shares)
-        await self._shares.flush()
-        return recipients
+        recipients = await self._shares.give(view)
+        return None if recipients is None else (view, recipients)
 
     def _encrypt(self, view: View, recipients: Recipients, rows: list[Row]) -> list[Row]:
         """Encrypt what is not yet, as far as the session reaches."""

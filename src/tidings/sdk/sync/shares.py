@@ -2,12 +2,15 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from tidings.sdk.crypto.directory import Device
+from tidings.sdk.sync.changes import FOUNDING
+from tidings.sdk.sync.contacts import Contacts, Recipients, View
 from tidings.sdk.sync.state import State
 from tidings.wire import commands as c
 from tidings.wire import events as e
@@ -18,13 +21,57 @@ from tidings.wire.limits import MAX_SHARES
 
 _SHARES: Final = msgspec.msgpack.Decoder(list[Share])
 
+PAUSE_SECONDS: Final = 1.0
+"""Before keys that the server refused are given again."""
+MOST_REFUSALS: Final = 3
+"""So often in a row keys are refused until it is not for the mailboxes that are behind the directory."""
+
 
 class Shares:
     """Sends key shares."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, contacts: Contacts) -> None:
         self._state = state
         self._db = state.db
+        self._contacts = contacts
+        self._refusals: Counter[str] = Counter()
+
+    async def give(self, view: View) -> Recipients | None:
+        """Give the key of the session to those of a conversation's devices that do not have it.
+
+        Return whom a message may go to when the server has taken them all; None if it will not. Raises Refusal if that
+        is to be tried again, Distrusted, Disconnected.
+        """
+        recipients = await self._contacts.refresh(view)
+        devices = recipients.devices
+        await self.start_sessions(devices)
+        with self._db.transaction():
+            shares = self._state.machine.share_key(view.id, devices, self._state.now())
+            if view.epoch != FOUNDING:  # nobody is given keys to a group that is not there
+                self.put(view.id, shares)
+        await self.flush()
+        refused = self._state.machine.without_key(view.id, devices)
+        if not refused:
+            self._refusals.pop(view.id, None)
+            return recipients
+        await self._look_again(view, {device.account for device in refused})
+        return None
+
+    async def _look_again(self, view: View, accounts: set[str]) -> None:
+        """Ask anew who is where when keys were refused: a device is gone, or the mailboxes do not know it yet.
+
+        Return if it is neither. Raises Refusal if the keys are to be given once more.
+        """
+        await self._contacts.fetch([view.id])
+        await self._contacts.learn(accounts)
+        known = self._contacts.view(view.id) or view
+        newest = self._contacts.newest(accounts & known.members.keys())
+        if all(known.members[account] >= version for account, version in newest.items()):
+            self._refusals[view.id] += 1
+        if self._refusals[view.id] >= MOST_REFUSALS:
+            del self._refusals[view.id]
+            return
+        raise Refusal(Unavailable(int(PAUSE_SECONDS * 1000)))
 
     async def start_sessions(self, devices: Sequence[Device], *, anew: bool = False) -> None:
         """Start Olm sessions with devices that have none, or with `anew` further ones."""
@@ -42,7 +89,7 @@ class Shares:
             self._db.run("insert into share values (?, ?, ?)", os.urandom(16), conversation, part)
 
     async def flush(self) -> None:
-        """Send everything that was put. Raises Disconnected."""
+        """Send everything that was put; what is refused is taken back. Raises Disconnected."""
         for share_id, conversation, data in self._db.rows("select id, conversation, shares from share"):
             shares = _SHARES.decode(data)
             try:
