@@ -117,7 +117,7 @@ class StoredTwice(Plant):
         book.db.execute("delete from record where msg_id = ? and box = ?", (send.msg_id, sender))
         self.real._append(msgspec.structs.replace(send, prev=last), sender)
         assert last is not None
-        book.save_tail(head, box, last)
+        head.tails[box.id] = book.journal.now.tails[head.id, box.id] = last
 
 
 PLANTS: Final[dict[str, Callable[[SqliteMailboxes], Plant]]] = {

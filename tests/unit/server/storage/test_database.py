@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 from asyncio import Future
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ import apsw
 import pytest
 
 from support.clock import FakeClock
+from support.gate import SECONDS, Gate
 from support.stores import open_store
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
 from tidings.server.storage.sqlite.database import Database, Step
@@ -30,38 +30,6 @@ SCHEMA = (
     "create table meta (name text primary key, value any) strict, without rowid",
     "create table note (id integer primary key, body blob not null) strict",
 )
-SECONDS = 20.0
-
-
-class Gate:
-    """Stands in a commit: notes its steps, and holds one of them up (of those that are no step of the loop's)."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-        self.reached = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        self._held = ""
-        self._go = threading.Event()
-        self._error: Exception | None = None
-
-    def hold(self, step: str, error: Exception | None = None) -> None:
-        """Hold up the next `step`, once; `error` is raised there when it may go on."""
-        self._held, self._error = step, error
-        self.reached.clear()
-        self._go.clear()
-
-    def let_go(self) -> None:
-        self._go.set()
-
-    def __call__(self, step: str) -> None:
-        self.steps.append(step)
-        if step != self._held:
-            return
-        self._held = ""
-        self._loop.call_soon_threadsafe(self.reached.set)
-        assert self._go.wait(SECONDS)
-        if self._error is not None:
-            raise self._error
 
 
 class Notes(NoMemory):

@@ -4,18 +4,20 @@ import asyncio
 import shutil
 from asyncio import Future
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.clock import FakeClock
-from support.stores import Store, marks, open_store
+from support.gate import Gate
+from support.stores import Store, account, marks, open_store
 from tidings.server.ports.mailboxes import StoreUnavailable
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
-from tidings.wire.commands import Ack, Send
+from tidings.wire.commands import Ack, Send, ShareKeys
 from tidings.wire.events import Message
-from tidings.wire.frames import Conversation
+from tidings.wire.frames import Conversation, Share
 from tidings.wire.ids import new_msg_id
 
 pytestmark = pytest.mark.anyio
@@ -149,7 +151,7 @@ async def test_what_shares_a_batch_with_a_job_that_fails_is_kept_once_wherever_t
         prev = msg_id
         jobs.append(pair.mailboxes.append(send, pair.ada))
         bodies.append(msg_id)
-    results = await asyncio.gather(*jobs, return_exceptions=True)
+    results: list[Any] = await asyncio.gather(*jobs, return_exceptions=True)
     assert isinstance(results.pop(failing), StoreUnavailable)
     assert [(result.seq, list(result.places)) for result in results] == [
         (seq, [(pair.bob, seq)]) for seq in range(2, 5)
@@ -162,3 +164,37 @@ async def test_what_shares_a_batch_with_a_job_that_fails_is_kept_once_wherever_t
     (mark,) = await pair.store.ack(pair.bob, 5)
     await pair.settle()
     assert (mark.delivered, pair.rows("letter"), pair.rows("entry"), pair.rows("record")) == (5, 0, 0, 5)
+
+
+@pytest.mark.parametrize("also", ["key", "gap"])
+async def test_whoever_reads_between_a_commit_and_its_answer_sees_nothing_behind_a_letter_that_is_not_shown_yet(
+    tmp_path: Path, clock: FakeClock, also: str
+) -> None:
+    gate = Gate()
+    async with open_store("sqlite", tmp_path, clock, on_step=gate, box_limit=2) as store:
+        talk = await store.talk("ada", "bob")
+        await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")
+        ada, bob = await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE")
+        tablet = await store.box("bob", "BOB-TABLET")
+        await store.send(ada, talk, b"one")
+        await store.ack(tablet, 1)
+        view = await store.view("ada", talk.conversation)
+        ids = [store.last[ada, talk.conversation], *(new_msg_id(clock.now()) for _ in range(2))]
+        two, three = (
+            Send(1, msg_id, view.conversation, view.epoch, view.devices, prev, msg_id) for prev, msg_id in pairwise(ids)
+        )
+        gate.hold("committed")
+        jobs: list[Future[Any]] = [store.mailboxes.append(two, ada)]
+        if also == "gap":
+            jobs.append(store.mailboxes.append(three, ada))
+        else:
+            share = Share(account("bob"), "BOB-PHONE", b"key")
+            jobs.append(store.mailboxes.share(ShareKeys(1, bytes(16), talk.conversation, [share]), ada))
+        await gate.reached.wait()
+        page = await store.mailboxes.read(bob, 0, 100)
+        assert ([entry.pos for entry in page.entries], page.top, page.more) == ([1], 1, False)
+        assert await store.read(bob, 1) == []
+        gate.let_go()
+        assert bob in (await asyncio.gather(*jobs))[0].boxes
+        page = await store.mailboxes.read(bob, 1, 100)
+        assert [entry.pos for entry in page.entries] == [2, 3]

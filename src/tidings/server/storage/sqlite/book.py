@@ -1,7 +1,7 @@
 """What the mailbox store remembers of its tables: accounts with their boxes, conversations, marks.
 
 Everything here mirrors the writing connection and the journal, uncommitted changes included, and is used within a
-transaction alone, but for `waiting_above`. When a transaction fails, `forget` drops it all.
+transaction alone, but for what `reading` and `names` tell beside one. When a transaction fails, `forget` drops it all.
 """
 
 import json
@@ -321,10 +321,6 @@ class Book:
             found = self.row("select msg_id from tail where conversation = ? and box = ?", (head.id, box.id))
             last = head.tails[box.id] = found[0] if found else None
         return last
-
-    def save_tail(self, head: Head, box: Box, msg_id: bytes) -> None:
-        """Write the last accepted message of a device."""
-        head.tails[box.id] = self.journal.now.tails[head.id, box.id] = msg_id
 
     def _load_head(self, name: str) -> Head | None:
         query = "select id, kind, epoch, seq, last_sender, run_start from conversation where name = ?"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from tidings.server.ports.mailboxes import BoxId
 from tidings.server.storage.sqlite.journal import Letter
+from tidings.wire.ids import SAFE_INTEGER
 
 
 class Shelf:
@@ -52,14 +53,26 @@ class Shelves:
                     shelf.rest = max(shelf.rest, pos)
                     self._resting.setdefault(number, {})[pos] = letter
 
-    def waiting_above(self, number: BoxId, after: int, *, within: bool) -> Iterator[tuple[int, Letter]]:
-        """Yield the letters above a position that are not seen in the tables, by position, rising.
-
-        `within` a transaction these are all; whoever reads beside it is shown what is durable.
-        """
+    def waiting_above(self, number: BoxId, after: int) -> Iterator[tuple[int, Letter]]:
+        """Yield the letters above a position that are not seen in the tables, by position, rising."""
         shelf = self.by_box.get(number)
         for letters in (self._resting.get(number), shelf and shelf.letters):
             if letters:
                 for pos, letter in letters.items():
-                    if pos > after and (within or letter.id <= self._durable):
+                    if pos > after:
                         yield pos, letter
+
+    def hidden_from(self, number: BoxId) -> int:
+        """Return the position from which on a mailbox shows nothing to whoever reads beside a transaction.
+
+        It is that of the first letter that is not durable. What lies in tables behind it may be seen there already:
+        a commit has returned for a moment before memory is told.
+        """
+        shelf, hidden = self.by_box.get(number), SAFE_INTEGER
+        for letters in (shelf and shelf.letters, self._resting.get(number)):
+            if letters:
+                for pos in reversed(letters):
+                    if letters[pos].id <= self._durable:
+                        break
+                    hidden = pos
+        return hidden
