@@ -182,3 +182,55 @@ async def test_a_profile_that_was_rolled_back_writes_with_another_session(tmp_pa
                 assert not ada.complaints
         assert server.mailboxes.sessions(address.device)[-1] not in before
         server.mailboxes.assert_no_index_twice(address.device)
+
+
+async def test_a_message_of_a_browser_waits_until_the_mailboxes_take_the_keys_for_all_of_its_devices(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The directory knows of a new device before the mailboxes do: keys for the two of them are refused together."""
+    async with malicious_server(tmp_path) as server, browser_person(browser, server.url) as ada:
+        await ada.register(await server.invite(), "ada")
+        address = await server.device_of("ada")
+        async with online(await new_person(server, tmp_path, "bob", await ada.invite())) as phone:
+            await ada.open("Bob")
+            await ada.write("before")
+            at_phone = Reader(phone)
+            assert await at_phone.texts(1) == ["before"]
+            server.mailboxes.behind = asyncio.get_running_loop().create_future()
+            linking = asyncio.create_task(link(phone, tmp_path / "laptop.db"))
+            while len((await server.truth(phone.account)).devices) < 2:  # noqa: ASYNC110 - the directory tells nobody
+                await asyncio.sleep(0.01)
+            (laptop_id,) = {device.device for device in await phone.devices()} - {phone.device}
+            # Ada asks the directory when she is refused, or comes anew: her page knows of no other device yet.
+            sent = len(server.mailboxes.sent)
+            server.mailboxes.refuses_keys = lambda sender: sender == address
+            await ada.page.reload()
+            await ada.write("to both")
+            await server.mailboxes.until_given(laptop_id, 2)
+            server.mailboxes.refuses_keys = lambda _sender: False
+            given = len(server.mailboxes.given(laptop_id))
+            await server.mailboxes.until_given(laptop_id, given + 4)  # oftener than what is refused for good
+            assert len(server.mailboxes.sent) == sent
+            server.mailboxes.behind.set_result(None)
+            async with online(await linking) as laptop:
+                assert await Reader(laptop).texts(1) == ["to both"]
+            assert await at_phone.texts(1) == ["to both"]
+
+
+async def test_one_device_that_is_gone_keeps_no_message_of_a_browser_back(browser: Browser, tmp_path: Path) -> None:
+    async with malicious_server(tmp_path) as server, browser_person(browser, server.url) as ada:
+        await ada.register(await server.invite(), "ada")
+        bob_store = await new_person(server, tmp_path, "bob", await ada.invite())
+        async with online(bob_store) as bob:
+            await link(bob, tmp_path / "laptop.db")
+            await ada.open("Bob")
+            await ada.write("to both")
+            at_bob = Reader(bob)
+            assert await at_bob.texts(1) == ["to both"]
+            await ada.page.context.set_offline(True)
+            (gone,) = {device.device for device in await bob.devices()} - {bob.device}
+            await bob.remove_device(gone)
+            await ada.write("to the telephone")
+            await ada.page.context.set_offline(False)
+            while (await at_bob.next()).text != "to the telephone":
+                pass

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, expect
 
 from support.browser import BrowserPerson, browser_person, chromium
 from support.lying_mailboxes import with_letters
-from support.malicious import MaliciousServer, forge, malicious_server, stale
+from support.malicious import MaliciousServer, forge, malicious_server, pry, readable, stale
 from support.scene import intruder
 from support.sdk import Reader, link, online
 from support.server import new_person
@@ -115,6 +115,40 @@ async def test_fault_21_a_replaced_identity_stops_sending_until_it_is_accepted(
                 await ada.page.get_by_role("button", name="It is really Bob").click()
                 await expect(ada.page.get_by_role("img", name="waiting to be sent")).to_have_count(0)
                 assert server.mailboxes.given(thief.device) != []  # so it was the refusal that kept it from one
+
+
+async def test_fault_21_a_replaced_identity_gets_no_key_by_asking_under_the_name_of_a_real_device(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The library takes no other keys for a device that it knows, but it forgets one that is listed no more."""
+    async with acquainted(browser, tmp_path) as scene:
+        server, ada, bob, address = scene.server, scene.ada, scene.bob, scene.address
+        await ada.page.reload()  # a session that Bob was given from its start, which alone a browser can give again
+        await ada.write("for Bob alone")
+        assert await scene.at_bob.texts(1) == ["for Bob alone"]
+        envelope = server.mailboxes.sent[-1][1].ciphertext
+        with intruder(tmp_path, bob.account, bob.device) as thief:
+            server.keys.lies[bob.account] = lambda keys: msgspec.structs.replace(
+                thief.pose(keys), device_list=thief.identity.sign_list(keys.version, {}), devices=[]
+            )
+            await server.stir(bob.account)
+            await expect(ada.page.get_by_role("alert").filter(has_text=NEW_KEYS)).to_be_visible()
+            server.keys.lies[bob.account] = thief.pose
+            asked = server.keys.asked[address.account]
+            await server.stir(bob.account, thief)
+            await server.keys.until_asked(address.account, asked + 1)
+            given = len(server.mailboxes.given(bob.device))
+
+            request = await pry(server, thief.machine, address, scene.conversation, envelope)
+            # The message behind the request tells when it was taken in.
+            entries = [request, *await forge(server, thief.machine, address, scene.conversation, "it is me")]
+            server.mailboxes.script = lambda device, more: [*entries, *more] if device == address else more
+            server.server.registry.wake([await server.box(address.account, address.device)])
+            await ada.sees("it is me")
+            await scene.refuses(NEW_KEYS)
+            shares = server.mailboxes.given(bob.device)[given:]
+            assert readable(thief.machine, shares, address, scene.conversation, [envelope]) == [False]
+            assert shares == []
 
 
 async def test_fault_21_another_identity_for_oneself_is_refused(browser: Browser, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from support.futures import then, to_be_read
 from tidings.server.ports.mailboxes import Appended, BoxId, Mailbox, Mailboxes, Notice, Page
 from tidings.wire.commands import Ack, Send, ShareKeys
 from tidings.wire.content import Megolm, unpack
-from tidings.wire.errors import Refusal, WireError
+from tidings.wire.errors import NotAllowed, Refusal, WireError
 from tidings.wire.events import Message, Stored
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address
@@ -49,6 +49,7 @@ class LyingMailboxes:
         self.script: Script = honest
         self.loses: Callable[[Address, Share], bool] = lambda _sender, _share: False
         self.refuses: Callable[[Address, Send], WireError | None] = lambda _sender, _send: None
+        self.refuses_keys: Callable[[Address], bool] = lambda _sender: False
         self.slow: Future[None] | None = None
         """What the answers to key shares wait for; the shares themselves are stored at once."""
         self.behind: Future[None] | None = None
@@ -124,6 +125,10 @@ class LyingMailboxes:
         address = self._addresses[sender]
         self.shared += [(address, share) for share in keys.shares]
         self._news.set()
+        if self.refuses_keys(address):
+            refused: Future[Sequence[BoxId]] = asyncio.get_running_loop().create_future()
+            refused.set_exception(Refusal(NotAllowed()))
+            return refused
         kept = [share for share in keys.shares if not self.loses(address, share)]
         if kept:
             stored = self.real.share(msgspec.structs.replace(keys, shares=kept), sender)

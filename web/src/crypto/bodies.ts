@@ -8,6 +8,11 @@ import { fromBase64 } from "../wire/shape";
 export const ENCRYPTED = "m.room.encrypted";
 export const MEGOLM = "m.megolm.v1.aes-sha2";
 
+/** A key share, and the key of the device that it was encrypted for: the device's id alone is the server's word. */
+export interface Addressed extends Share {
+  readonly curve25519: string;
+}
+
 /** An envelope cannot be opened (yet). */
 export class CannotOpen extends Error {
   override readonly name = "CannotOpen";
@@ -71,7 +76,7 @@ export function answerToClaim(claimed: readonly ClaimedKey[]): string {
 }
 
 /** Returns the key shares in the body of encrypted messages to devices. */
-export function sharesIn(body: string): Share[] {
+export function sharesIn(body: string): Addressed[] {
   const { messages } = JSON.parse(body) as { messages: Record<string, Record<string, unknown>> };
   return Object.entries(messages).flatMap(([account, devices]) =>
     Object.entries(devices).map(([device, content]) => shareOf(account, device, content)),
@@ -79,19 +84,19 @@ export function sharesIn(body: string): Share[] {
 }
 
 /** Returns the encrypted content of a message to a device as a key share. */
-export function shareOf(account: string, device: string, content: unknown): Share {
+export function shareOf(account: string, device: string, content: unknown): Addressed {
   const { sender_key, ciphertext } = content as {
     sender_key: string;
     ciphertext: Record<string, { type: number; body: string }>;
   };
-  const [message] = Object.values(ciphertext);
-  if (!message) throw new CannotOpen("the library encrypted for nobody");
+  const [[curve25519, message] = []] = Object.entries(ciphertext);
+  if (curve25519 === undefined || !message) throw new CannotOpen("the library encrypted for nobody");
   const packed = packOlm({
     kind: message.type,
     senderKey: fromBase64(sender_key),
     message: fromBase64(message.body),
   });
-  return { account, device, ciphertext: packed };
+  return { account, device, curve25519, ciphertext: packed };
 }
 
 /** Returns a session that its own device gave, as if it had been exported to a file. */

@@ -26,7 +26,7 @@ import {
 import type { DeviceRow } from "../store/schema";
 import type { KeyAnswer, KeyRequest } from "../wire/content";
 import { packMegolm, unpackMegolm, unpackOlm } from "../wire/envelope";
-import type { AccountKeys, ClaimedKey, NamedKey, Share } from "../wire/frames";
+import type { AccountKeys, ClaimedKey, NamedKey } from "../wire/frames";
 import { fromBase64, toBase64 } from "../wire/shape";
 import {
   answerToClaim,
@@ -42,6 +42,7 @@ import {
   sharesIn,
   withoutPadding,
   withSignatures,
+  type Addressed,
   type Signed,
 } from "./bodies";
 
@@ -66,7 +67,7 @@ export interface NewDeviceKeys {
 /** Key shares to send; `done` when the server has them. */
 export interface KeyShares {
   readonly session: string | null;
-  readonly shares: readonly Share[];
+  readonly shares: readonly Addressed[];
   done(): Promise<void>;
 }
 
@@ -327,7 +328,7 @@ export class Machine {
   }
 
   /** Returns a message to one device, by a session that was started before. Throws CannotOpen if there is none. */
-  async tell(account: string, device: string, kind: string, content: KeyRequest | KeyAnswer): Promise<Share> {
+  async tell(account: string, device: string, kind: string, content: KeyRequest | KeyAnswer): Promise<Addressed> {
     const target = await this.libraryDevice(account, device);
     const text = await target.encryptToDeviceEvent(kind, content).catch((error: unknown) => {
       throw new CannotOpen(describe(error));

@@ -141,6 +141,8 @@ export interface EntitledRow {
   readonly session: string;
   readonly account: string;
   readonly device: string;
+  /** What it was given the key by. Rows of before this was written down have none, and entitle nobody. */
+  readonly curve25519: string;
   readonly index: number;
 }
 
@@ -161,6 +163,8 @@ export interface Settings {
   mailboxId: Uint8Array;
   lastPos: number;
   marksSince: number;
+  /** Milliseconds by which the server's clock was ahead of this device's at the last connection. */
+  ahead: number;
   /** Whether all conversations were asked for once. */
   listed: boolean;
   /** Whether the store was found to be an old copy, and keys must be replaced. */

@@ -73,10 +73,22 @@ export class Contacts {
       if (!known || known.version < version || doubtful) stale.push(account);
     }
     if (stale.length > 0) await this.learn(stale);
-    for (const account of Object.keys(row.members)) {
-      checkTrust(account, await this.account(account));
-      if (await this.context.machine.needsApproval(account)) throw new IdentityChanged(account);
-    }
+    for (const account of Object.keys(row.members)) await this.check(account);
+  }
+
+  /** Asks anew for a conversation and its devices. Returns whether the mailboxes know them as the directory does. */
+  async lookAgain(id: string): Promise<boolean> {
+    await this.fetch([id]);
+    const members = Object.entries((await this.conversation(id))?.members ?? {});
+    await this.learn(members.map(([account]) => account));
+    const known = await Promise.all(members.map(([account]) => this.account(account)));
+    return members.every(([, version], at) => (known[at]?.version ?? 0) <= version);
+  }
+
+  /** Throws Distrusted if nothing may be sent to an account. */
+  async check(account: string): Promise<void> {
+    checkTrust(account, await this.account(account));
+    if (await this.context.machine.needsApproval(account)) throw new IdentityChanged(account);
   }
 
   /** Returns the sum of the members' versions that were checked here. */

@@ -4,7 +4,7 @@ import { CannotOpen } from "../crypto/bodies";
 import { KEY_ANSWER, KEY_REQUEST, type Said } from "../crypto/machine";
 import { write } from "../store/database";
 import { decodeServerFrame, encodeServerFrame } from "../wire/codec";
-import { ContentShape, KeyAnswerShape, KeyRequestShape } from "../wire/content";
+import { ContentShape, KeyRequestShape } from "../wire/content";
 import { megolmIndex, unpackMegolm } from "../wire/envelope";
 import type { KeyShare, Message } from "../wire/frames";
 import { Malformed, toBase64 } from "../wire/shape";
@@ -15,8 +15,12 @@ import type { KeyRequests } from "./requests";
 import { digest } from "./timeline";
 
 const BATCH = 50;
+/** The most positions that an ack names. */
+const MOST_NAMED = 1_000;
 
 export class Inbox {
+  private hasTried = false;
+
   constructor(
     private readonly context: Context,
     private readonly contacts: Contacts,
@@ -37,20 +41,43 @@ export class Inbox {
     }
   }
 
-  /** Opens what was kept but not opened when the engine was stopped. */
+  /** Opens what was kept but not opened when the engine was stopped, and what its key may have come for just then. */
   async resume(): Promise<void> {
-    const kept = await this.context.db.getAll("inbox");
-    if (kept.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
+    const { db, machine } = this.context;
+    if (!this.hasTried) machine.arrived.push(...(await this.missed()));
+    this.hasTried = true;
+    const kept = await db.getAll("inbox");
+    if (kept.length + machine.arrived.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
+  }
+
+  /** Returns what was acknowledged above `heard`, the highest position whose ack came through, once more. */
+  async unheard(heard: number): Promise<Ack[]> {
+    const { db } = this.context;
+    const last = (await setting(db, "lastPos")) ?? 0;
+    if (heard >= last) return [];
+    const failed = await db.getAllKeys("sealed", IDBKeyRange.lowerBound(heard, true));
+    return [...acks(failed, []), { t: "ack", pos: last, failed: [], recovered: [] }];
+  }
+
+  /** Returns the sessions that sealed messages wait for. */
+  private async missed(): Promise<[string, string][]> {
+    const missed: [string, string][] = [];
+    const index = this.context.db.transaction("sealed").store.index("session");
+    for (let at = await index.openKeyCursor(null, "nextunique"); at; at = await at.continue()) missed.push(at.key);
+    return missed.filter(([, session]) => session !== "");
   }
 
   private async process(entries: readonly Stored[]): Promise<void> {
     await this.meet(entries);
     const shares = entries.filter((entry) => entry.t === "key_share");
     const said = shares.length > 0 ? await this.receive(shares) : [];
-    const recovered = await this.openSealed();
+    const { arrived } = this.context.machine;
+    const count = arrived.length;
+    const recovered = await this.openSealed(arrived);
     const opened: Opened[] = [];
     for (const entry of entries) if (entry.t === "message") opened.push(await this.open(entry, false));
     await this.keep(entries, opened, recovered);
+    arrived.splice(0, count);
     for (const one of said) this.answer(one);
   }
 
@@ -72,26 +99,13 @@ export class Inbox {
     const sound = shares.filter(({ ciphertext }) => ciphertext[0] === 2 && ciphertext.length > 34);
     const events = sound.map(({ sender, ciphertext }) => ({ account: sender, ciphertext }));
     const said = await this.turnstile.run(() => this.context.machine.receive(events));
-    for (const one of said.filter(({ kind }) => kind === KEY_ANSWER)) await this.import(one);
+    for (const one of said.filter(({ kind }) => kind === KEY_ANSWER)) await this.requests.take(one);
     return said.filter(({ kind }) => kind === KEY_REQUEST);
-  }
-
-  /** Takes a key that was asked for: only from the device whose session it is. */
-  private async import(said: Said): Promise<void> {
-    try {
-      const answer = KeyAnswerShape.decode(said.content);
-      const device = await this.contacts.device(said.account, said.device);
-      if (!device || device.curve25519 !== said.curve25519) return;
-      await this.turnstile.run(() => this.context.machine.importSession(answer, said.curve25519, device.ed25519));
-      this.context.machine.arrived.push([answer.conversation, answer.session]);
-    } catch (error) {
-      if (!(error instanceof Malformed)) throw error;
-    }
   }
 
   private answer(said: Said): void {
     try {
-      this.requests.answer(said.account, said.device, KeyRequestShape.decode(said.content));
+      this.requests.answer(said, KeyRequestShape.decode(said.content));
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
     }

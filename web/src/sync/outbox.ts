@@ -8,7 +8,7 @@
 
 import { Distrusted } from "../crypto/directory";
 import { setting, write, type Transaction } from "../store/database";
-import type { ChainRow, ConversationRow, OutboxRow, Sealing } from "../store/schema";
+import type { ChainRow, ConversationRow, EntitledRow, OutboxRow, Sealing } from "../store/schema";
 import { ContentShape } from "../wire/content";
 import { megolmIndex, unpackMegolm } from "../wire/envelope";
 import type { WireError } from "../wire/frames";
@@ -143,12 +143,14 @@ export class Outbox {
     if (isFirst) await this.context.machine.forgetOutbound(conversation.id);
     this.fresh.add(conversation.id);
     const key = await this.context.machine.shareKey(conversation.id, accounts);
-    const given = key.shares.map(({ account, device }) => ({ account, device }));
+    const given = key.shares.map(({ account, device, curve25519 }) => ({ account, device, curve25519 }));
     if (given.length > 0) {
       await write(this.context.db, ["shares"], (tx) => this.shares.put(tx, conversation.id, key.shares));
       if (!(await this.shares.flush())) {
         await this.context.machine.forgetOutbound(conversation.id);
-        const refusals = (this.refusals.get(conversation.id) ?? 0) + 1;
+        // One of the devices is gone, or the mailboxes do not know it yet; or it is for good.
+        const counts = await this.contacts.lookAgain(conversation.id);
+        const refusals = (this.refusals.get(conversation.id) ?? 0) + (counts ? 1 : 0);
         this.refusals.set(conversation.id, refusals % MOST_REFUSALS);
         if (refusals === MOST_REFUSALS) return null;
         throw new Refusal({ t: "UNAVAILABLE", retry_after: PAUSE_MS });
@@ -162,7 +164,7 @@ export class Outbox {
   private async encrypt(
     conversation: ConversationRow,
     rows: readonly Row[],
-    given: readonly { account: string; device: string }[],
+    given: readonly Omit<EntitledRow, "session" | "index">[],
   ): Promise<SealedRow[]> {
     const { db, machine, account, device } = this.context;
     const name = (await setting(db, "name")) ?? null;

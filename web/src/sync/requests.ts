@@ -1,11 +1,13 @@
 /** Keys that are missing: asked for from the device that sent with them, and given to devices that may have them. */
 
 import { CannotOpen } from "../crypto/bodies";
-import { KEY_ANSWER, KEY_REQUEST } from "../crypto/machine";
+import { Distrusted } from "../crypto/directory";
+import { KEY_ANSWER, KEY_REQUEST, type Said } from "../crypto/machine";
 import { write } from "../store/database";
-import type { KeyRequest } from "../wire/content";
+import { KeyAnswerShape, type KeyRequest } from "../wire/content";
 import { decodeServerFrame } from "../wire/codec";
 import type { Message } from "../wire/frames";
+import { Malformed } from "../wire/shape";
 import type { Contacts } from "./contacts";
 import { sleep, type Context, type Turnstile } from "./context";
 import type { Shares } from "./shares";
@@ -13,6 +15,9 @@ import type { Shares } from "./shares";
 /** Milliseconds before each attempt to ask for a key. */
 const WAITS = [0, 5_000, 30_000, 300_000, 1_800_000] as const;
 const ANSWERS_A_MINUTE = 30;
+
+/** A device, and what it proved to have the key of. */
+type Holder = Pick<Said, "account" | "device" | "curve25519">;
 
 interface Asked {
   readonly attempts: number;
@@ -22,7 +27,7 @@ interface Asked {
 export class KeyRequests {
   private readonly asked = new Map<string, Asked>();
   private readonly answers = new Map<string, number[]>();
-  private readonly toAnswer: { account: string; device: string; request: KeyRequest }[] = [];
+  private readonly toAnswer: { asker: Holder; request: KeyRequest }[] = [];
   private wakeUp: (() => void) | null = null;
   private woken = false;
 
@@ -39,13 +44,33 @@ export class KeyRequests {
   }
 
   /** Answers a device, unless it asks too often. */
-  answer(account: string, device: string, request: KeyRequest): void {
+  answer(asker: Holder, request: KeyRequest): void {
+    const { account, device } = asker;
     const now = Date.now();
     const recent = (this.answers.get(`${account} ${device}`) ?? []).filter((time) => time > now - 60_000);
     if (recent.length >= ANSWERS_A_MINUTE) return;
     this.answers.set(`${account} ${device}`, [...recent, now]);
-    this.toAnswer.push({ account, device, request });
+    this.toAnswer.push({ asker, request });
     this.wake();
+  }
+
+  /** Takes a key that is missing for what a device sent, from that device: anybody can make up an answer. */
+  async take(said: Said): Promise<void> {
+    try {
+      const answer = KeyAnswerShape.decode(said.content);
+      const device = await this.contacts.device(said.account, said.device);
+      if (device?.curve25519 !== said.curve25519 || !(await this.misses(said, answer))) return;
+      await this.turnstile.run(() => this.context.machine.importSession(answer, said.curve25519, device.ed25519));
+      this.context.machine.arrived.push([answer.conversation, answer.session]);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+    }
+  }
+
+  private async misses(from: Holder, { conversation, session }: KeyRequest): Promise<boolean> {
+    const sealed = await this.context.db.getAllFromIndex("sealed", "session", [conversation, session]);
+    const messages = sealed.map(({ frame }) => decodeServerFrame(frame) as Message);
+    return messages.some(({ sender, device }) => sender === from.account && device === from.device);
   }
 
   /** Asks and answers until `isOver`. Throws Disconnected. */
@@ -62,18 +87,27 @@ export class KeyRequests {
 
   private async answerAll(): Promise<void> {
     for (let one = this.toAnswer.shift(); one; one = this.toAnswer.shift()) {
-      const { account, device, request } = one;
-      const key = await this.keyFor(account, device, request);
-      if (key === null) continue;
-      await this.tell(account, device, request.conversation, KEY_ANSWER, { ...request, key });
+      const { asker, request } = one;
+      const key = await this.keyFor(asker, request);
+      if (key !== null) await this.tell(asker, request.conversation, KEY_ANSWER, { ...request, key });
     }
   }
 
-  /** Returns a session's key for a device that was given it before, from the session's start on. */
-  private async keyFor(account: string, device: string, request: KeyRequest): Promise<string | null> {
+  /**
+   * Returns a session's key for a device that was given it before, from the session's start on. It is asked now
+   * whether its owner still signs it, and is who they were: the server may have put another in its place.
+   */
+  private async keyFor({ account, device, curve25519 }: Holder, request: KeyRequest): Promise<string | null> {
     const entitled = await this.context.db.get("entitled", [request.session, account, device]);
     // The library exports a session from its start alone, so that who came later cannot be answered.
-    if (!entitled || entitled.index > 0 || !(await this.contacts.device(account, device))) return null;
+    if (!entitled || entitled.index > 0 || entitled.curve25519 !== curve25519) return null;
+    try {
+      await this.contacts.check(account);
+    } catch (error) {
+      if (error instanceof Distrusted) return null;
+      throw error;
+    }
+    if ((await this.contacts.device(account, device))?.curve25519 !== curve25519) return null;
     return this.turnstile.run(() => this.context.machine.exportSession(request.conversation, request.session));
   }
 
@@ -83,8 +117,10 @@ export class KeyRequests {
     let soonest: number | null = null;
     const seen = new Set<string>();
     for (const row of await this.context.db.getAll("sealed")) {
-      const name = `${row.conversation} ${row.session}`;
-      if (row.session === "" || seen.has(name)) continue;
+      if (row.session === "") continue;
+      const { sender, device } = decodeServerFrame(row.frame) as Message;
+      const name = `${row.conversation} ${row.session} ${sender} ${device}`;
+      if (seen.has(name)) continue;
       seen.add(name);
       let { attempts, due } = this.asked.get(name) ?? { attempts: 0, due: now };
       if (attempts >= WAITS.length || !(await this.contacts.conversation(row.conversation))) continue;
@@ -92,7 +128,6 @@ export class KeyRequests {
         attempts += 1;
         due = now + (WAITS[attempts] ?? 0);
         this.asked.set(name, { attempts, due });
-        const { sender, device } = decodeServerFrame(row.frame) as Message;
         await this.askFor(sender, device, { conversation: row.conversation, session: row.session });
       }
       if (attempts < WAITS.length) soonest = Math.min(soonest ?? due, due);
@@ -101,7 +136,8 @@ export class KeyRequests {
   }
 
   private async askFor(account: string, device: string, request: KeyRequest): Promise<void> {
-    if (!(await this.contacts.device(account, device))) return;
+    const known = await this.contacts.device(account, device);
+    if (!known) return;
     const claim = this.shares.claim.bind(this.shares);
     await this.turnstile.run(async () => {
       const mended = await this.context.machine.mend(claim);
@@ -111,12 +147,12 @@ export class KeyRequests {
       await this.shares.flush();
       await mended.done();
     });
-    await this.tell(account, device, request.conversation, KEY_REQUEST, request);
+    await this.tell({ account, device, ...known }, request.conversation, KEY_REQUEST, request);
   }
 
+  /** Tells a device something, unless the library knows another one by its name by now. */
   private async tell(
-    account: string,
-    device: string,
+    { account, device, curve25519 }: Holder,
     conversation: string,
     kind: string,
     content: KeyRequest & { key?: string },
@@ -124,6 +160,7 @@ export class KeyRequests {
     try {
       const tell = () => this.context.machine.tell(account, device, kind, content);
       const share = await this.turnstile.run(tell);
+      if (share.curve25519 !== curve25519) return;
       await write(this.context.db, ["shares"], (tx) => this.shares.put(tx, conversation, [share]));
       await this.shares.flush();
     } catch (error) {
