@@ -14,11 +14,13 @@ from support.clock import FakeClock
 from support.gate import Gate
 from support.stores import Store, account, marks, open_store
 from tidings.server.ports.mailboxes import StoreUnavailable
+from tidings.server.storage.sqlite.journal import SETTLE_BYTES
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.wire.commands import Ack, Send, ShareKeys
 from tidings.wire.events import Message
 from tidings.wire.frames import Conversation, Share
 from tidings.wire.ids import new_msg_id
+from tidings.wire.limits import MAX_CIPHERTEXT
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +40,9 @@ class Pair:
     async def settle(self) -> None:
         await self.mailboxes.database.write(self.mailboxes.book.settle)
 
+    async def settle_marks(self) -> None:
+        await self.mailboxes.database.write(self.mailboxes.book.settle_marks)
+
     async def bodies(self) -> list[bytes]:
         return [entry.ciphertext for entry in await self.store.read(self.bob) if isinstance(entry, Message)]
 
@@ -52,6 +57,12 @@ async def pair(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Pair]:
     async with open_store("sqlite", tmp_path, clock) as store:
         talk = await store.talk("ada", "bob")
         yield Pair(store, talk, await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE"))
+
+
+def journal_bytes(mailboxes: SqliteMailboxes) -> int:
+    found: Any = mailboxes.database.reader.execute("select sum(length(changes)) from journal").fetchall()
+    size: int = found[0][0]
+    return size
 
 
 def killed(folder: Path) -> Path:
@@ -198,3 +209,42 @@ async def test_whoever_reads_between_a_commit_and_its_answer_sees_nothing_behind
         assert bob in (await asyncio.gather(*jobs))[0].boxes
         page = await store.mailboxes.read(bob, 1, 100)
         assert [entry.pos for entry in page.entries] == [2, 3]
+
+
+async def test_large_letters_are_written_down_once_and_not_carried_from_one_commit_to_the_next(pair: Pair) -> None:
+    await pair.send(*[bytes(MAX_CIPHERTEXT)] * 12)
+    await pair.settle_marks()
+    writer = pair.mailboxes.database.writer
+    for _ in range(3):
+        before = writer.total_changes()
+        await pair.send(b"small")
+        assert writer.total_changes() == before + 1, "a row of the journal, and nothing else"
+    assert journal_bytes(pair.mailboxes) < SETTLE_BYTES // 2
+    assert [entry.pos for entry in await pair.store.read(pair.bob, 12)] == [13, 14, 15]
+
+
+async def test_letters_in_many_mailboxes_are_not_carried_either_when_their_places_are_long(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    async with open_store("sqlite", tmp_path, clock) as store:
+        assert isinstance(store.mailboxes, SqliteMailboxes)
+        talk = await store.talk("ada", "bob")
+        await store.devices("bob", 2, *(f"BOB-{number}" for number in range(1000)))
+        ada = await store.box("ada", "ADA-PHONE")
+        for _ in range(40):
+            await store.send(ada, talk)
+        await store.mailboxes.database.write(store.mailboxes.book.settle_marks)
+        assert journal_bytes(store.mailboxes) < SETTLE_BYTES // 2
+
+
+async def test_a_device_that_comes_back_writes_nothing_anew_when_all_but_letters_is_settled(pair: Pair) -> None:
+    await pair.send(b"one", b"two")
+    await pair.mailboxes.marks_since(pair.bob, 0)
+    assert (pair.rows("journal"), pair.rows("letter"), pair.rows("record")) == (1, 0, 2)
+    before = pair.mailboxes.database.writer.total_changes()
+    await pair.mailboxes.marks_since(pair.bob, 0)
+    assert pair.mailboxes.database.writer.total_changes() == before
+    assert await pair.bodies() == [b"one", b"two"]
+    (mark,) = await pair.store.ack(pair.bob, 2)
+    await pair.settle()
+    assert (mark.delivered, pair.rows("journal"), pair.rows("letter")) == (2, 0, 0)

@@ -18,7 +18,7 @@ from tidings.server.ports.clock import Clock
 from tidings.server.ports.mailboxes import BoxId, Notice
 from tidings.server.storage.sqlite.closing import give_up
 from tidings.server.storage.sqlite.database import Database, Execute
-from tidings.server.storage.sqlite.journal import CARRIED, Journal
+from tidings.server.storage.sqlite.journal import Journal
 from tidings.server.storage.sqlite.schema import LETTER, SHARE
 from tidings.server.storage.sqlite.shelves import Shelf, Shelves
 from tidings.wire.errors import NotAllowed, Refusal
@@ -104,7 +104,7 @@ class Book:
 
     def settle_marks(self) -> None:
         """Bring the table of marks up to date; letters that are about to be acked may stay in memory."""
-        self.shelves.rest(self.journal.settle(CARRIED))
+        self.shelves.rest(self.journal.settle(carrying=True))
 
     def _acked(self, number: BoxId) -> int | None:
         box = self._boxes.get(number)

@@ -23,7 +23,11 @@ SETTLE_AT: Final = 768
 """Messages and acks in the journal above which it is settled: so many keep the loop for about a millisecond."""
 SETTLE_BYTES: Final = 1_048_576
 CARRIED: Final = 256
-"""The youngest letters stay in the journal when it is settled: most are about to be acked."""
+"""The youngest letters stay in the journal when it is settled: most are about to be acked. But they are written anew
+each time, so that they may take no more than"""
+CARRIED_BYTES: Final = SETTLE_BYTES // 4
+PLACE_BYTES: Final = 12
+"""What a place of a letter takes at most."""
 
 Row = tuple[Any, ...]
 
@@ -70,7 +74,11 @@ class Pending:
         self.boxes: dict[BoxId, Box] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.heads or self.boxes or self.marks or self.letters)
+        return bool(self.letters) or self.tells_more_than_letters()
+
+    def tells_more_than_letters(self) -> bool:
+        """Return whether anything has changed but that letters wait."""
+        return bool(self.heads or self.boxes or self.marks)
 
     def add(self, other: "Pending") -> None:
         """Add what came later."""
@@ -156,20 +164,22 @@ class Journal:
             return ()
         self._size += len(now.records) + len(now.boxes)
         if self._size >= SETTLE_AT or self._bytes >= SETTLE_BYTES or self._database.full:
-            return self.settle(0 if self._database.full else CARRIED)
+            return self.settle(carrying=not self._database.full)
         self._insert(now)
         self._since.add(now)
         self.now = Pending()
         return ()
 
-    def settle(self, carry: int = 0) -> Sequence[Letter]:
-        """Bring the tables up to date, but for the `carry` youngest letters. Return the other ones: they are there."""
+    def settle(self, *, carrying: bool = False) -> Sequence[Letter]:
+        """Bring the tables up to date, but for letters that are carried on. Return the other ones: they are there."""
         since = self._since
+        if carrying and not self.now and not since.tells_more_than_letters():
+            return ()  # they were carried on before
         since.add(self.now)
         if not since:
             return ()
         letters = [letter for letter in since.letters if letter.pending]
-        cut = max(len(letters) - carry, 0)
+        cut = _first_carried(letters) if carrying else len(letters)
         since.letters = letters[:cut]
         self._write(since.changes(), self._acked)
         self._database.execute("delete from journal", ())
@@ -224,6 +234,17 @@ class Journal:
         self._database.execute_many("insert into letter values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         entries.sort()
         self._database.execute_many("insert into entry values (?, ?, 0, ?, null)", entries)
+
+
+def _first_carried(letters: Sequence[Letter]) -> int:
+    """Return from which one on letters are carried on."""
+    first, room = len(letters), CARRIED_BYTES
+    for letter in letters[: -CARRIED - 1 : -1]:
+        room -= len(letter.ciphertext) + PLACE_BYTES * len(letter.places)
+        if room < 0:
+            break
+        first -= 1
+    return first
 
 
 def _newest(commits: Sequence[Changes]) -> Changes:
