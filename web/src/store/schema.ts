@@ -163,8 +163,6 @@ export interface Settings {
   mailboxId: Uint8Array;
   lastPos: number;
   marksSince: number;
-  /** Milliseconds by which the server's clock was ahead of this device's at the last connection. */
-  ahead: number;
   /** Whether all conversations were asked for once. */
   listed: boolean;
   /** Whether the store was found to be an old copy, and keys must be replaced. */

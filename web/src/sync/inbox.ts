@@ -15,12 +15,8 @@ import type { KeyRequests } from "./requests";
 import { digest } from "./timeline";
 
 const BATCH = 50;
-/** The most positions that an ack names. */
-const MOST_NAMED = 1_000;
 
 export class Inbox {
-  private hasTried = false;
-
   constructor(
     private readonly context: Context,
     private readonly contacts: Contacts,
@@ -41,43 +37,20 @@ export class Inbox {
     }
   }
 
-  /** Opens what was kept but not opened when the engine was stopped, and what its key may have come for just then. */
+  /** Opens what was kept but not opened when the engine was stopped. */
   async resume(): Promise<void> {
-    const { db, machine } = this.context;
-    if (!this.hasTried) machine.arrived.push(...(await this.missed()));
-    this.hasTried = true;
-    const kept = await db.getAll("inbox");
-    if (kept.length + machine.arrived.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
-  }
-
-  /** Returns what was acknowledged above `heard`, the highest position whose ack came through, once more. */
-  async unheard(heard: number): Promise<Ack[]> {
-    const { db } = this.context;
-    const last = (await setting(db, "lastPos")) ?? 0;
-    if (heard >= last) return [];
-    const failed = await db.getAllKeys("sealed", IDBKeyRange.lowerBound(heard, true));
-    return [...acks(failed, []), { t: "ack", pos: last, failed: [], recovered: [] }];
-  }
-
-  /** Returns the sessions that sealed messages wait for. */
-  private async missed(): Promise<[string, string][]> {
-    const missed: [string, string][] = [];
-    const index = this.context.db.transaction("sealed").store.index("session");
-    for (let at = await index.openKeyCursor(null, "nextunique"); at; at = await at.continue()) missed.push(at.key);
-    return missed.filter(([, session]) => session !== "");
+    const kept = await this.context.db.getAll("inbox");
+    if (kept.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
   }
 
   private async process(entries: readonly Stored[]): Promise<void> {
     await this.meet(entries);
     const shares = entries.filter((entry) => entry.t === "key_share");
     const said = shares.length > 0 ? await this.receive(shares) : [];
-    const { arrived } = this.context.machine;
-    const count = arrived.length;
-    const recovered = await this.openSealed(arrived);
+    const recovered = await this.openSealed();
     const opened: Opened[] = [];
     for (const entry of entries) if (entry.t === "message") opened.push(await this.open(entry, false));
     await this.keep(entries, opened, recovered);
-    arrived.splice(0, count);
     for (const one of said) this.answer(one);
   }
 
