@@ -296,6 +296,26 @@ async def test_the_log_is_cut_when_nothing_happens_and_left_alone_when_something
     assert await notes.numbers() == [1, 2, 3]
 
 
+async def test_the_log_is_cut_later_while_somebody_reads_for_long_and_nobody_waits_for_that(
+    notes: Notes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await notes.add(1)
+    with contextlib.closing(apsw.Connection(str(tmp_path / "notes.db"))) as long:
+        long.execute("begin")
+        assert long.execute("select id from note").fetchall() == [(1,)]
+        await notes.add(2)
+        cut, during = notes.database.checkpoint(), notes.add(3)
+        await cut
+        assert await during == 3
+        await notes.database.checkpoint()
+        assert notes.database.log_size > 0
+        assert long.execute("select id from note").fetchall() == [(1,)]
+    assert not caplog.records, "that is no failure"
+    await notes.database.checkpoint()
+    assert notes.database.log_size == 0
+    assert notes.database.writer.pragma("busy_timeout") > 0, "for a commit, whoever is in its way is waited for"
+
+
 async def test_stopping_finishes_what_was_begun_and_then_nothing_is_taken(tmp_path: Path) -> None:
     notes = Notes(tmp_path / "notes.db")
     await notes.database.start()

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 import apsw
 
 from tidings.server.ports.mailboxes import StoreFailed, StoreUnavailable
-from tidings.server.storage.sqlite.making import set_up
+from tidings.server.storage.sqlite.making import cut_log, set_up
 from tidings.server.storage.sqlite.memory import Memory, NoMemory
 from tidings.server.storage.sqlite.opening import Corrupt, check, log_size, open_file
 from tidings.server.storage.sqlite.pace import ENOUGH, Pace
@@ -140,7 +140,7 @@ class Database:
     def checkpoint(self) -> "Future[None]":
         """Copy the log into the file and cut it to nothing: deleted bytes are then gone from the disk.
 
-        Does nothing while the store is in use; call it again.
+        Does nothing while the store is in use or read for long; call it again.
         """
         future: Future[None] = self._loop.create_future()
         if self._busy or self._waiting or not self.ready:
@@ -159,7 +159,8 @@ class Database:
             self._checkpointed(error)
             future.set_result(None)
 
-        self._thread.do(self._truncate_log, cut)
+        self._end_reading()
+        self._thread.do(lambda: cut_log(self.writer), cut)
 
     def snapshot(self) -> apsw.Connection:
         """Return the connection that sees what is committed. All reads of one turn of the loop see the same."""

@@ -1,11 +1,12 @@
 """How the writing connection is set, and its tables made."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
 import apsw
 
-from tidings.server.storage.sqlite.opening import Corrupt
+from tidings.server.storage.sqlite.opening import PATIENCE_MS, Corrupt
 
 LOG_PAGES: Final = 4000
 """Pages of 4 KiB in the log above which a commit copies it into the file."""
@@ -28,3 +29,13 @@ def set_up(writer: apsw.Connection, name: str, schema: Sequence[str]) -> None:
         with writer:
             writer.execute(script)
             writer.execute(f"pragma user_version = {number}")
+
+
+def cut_log(writer: apsw.Connection) -> None:
+    """Copy the log into the file and cut it to nothing, unless somebody reads what is in it: all writes would wait."""
+    writer.set_busy_timeout(0)
+    try:
+        with contextlib.suppress(apsw.BusyError):
+            writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    finally:
+        writer.set_busy_timeout(PATIENCE_MS)

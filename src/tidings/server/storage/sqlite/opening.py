@@ -26,6 +26,8 @@ MOST_LOG: Final = 67_108_864
 """Bytes of the log at which an inspection lets it be cut, and tries again"""
 AGAIN_SECONDS: Final = 60.0
 """after so long."""
+PATIENCE_MS: Final = 5_000
+"""How long a connection waits for another one."""
 
 
 class Corrupt(Exception):
@@ -134,7 +136,7 @@ def log_size(path: Path) -> int:
 def open_file(path: Path, vfs: str | None) -> apsw.Connection:
     """Return a connection. With `vfs`, which knows no shared memory, it is the only one."""
     connection = apsw.Connection(str(path), vfs=vfs)
-    connection.set_busy_timeout(5_000)
+    connection.set_busy_timeout(PATIENCE_MS)
     # Plans do not depend on values: SQLite would plan a query with a bound LIMIT or range anew each time.
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     if vfs is not None:
