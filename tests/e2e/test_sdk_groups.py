@@ -11,8 +11,9 @@ from support.sdk import SECONDS, Reader, at_rest, link, online
 from support.server import LocalInstance, local_server, new_person
 from tidings.sdk import Client, ConversationUpdate, SendFailed, View
 from tidings.wire.commands import ChangeMembers
+from tidings.wire.content import Members
 from tidings.wire.frames import Operation
-from tidings.wire.ids import Address, new_msg_id
+from tidings.wire.ids import SAFE_INTEGER, Address, new_msg_id
 
 pytestmark = pytest.mark.anyio
 
@@ -81,6 +82,23 @@ def sealed(client: Client, group: str) -> int:
     """Return how many messages a client could not open."""
     (count,) = client._db.row("select count(*) from sealed where conversation = ?", group)
     return int(count)
+
+
+async def put_in(town: Town, view: View, account: str) -> None:
+    """Let the server put somebody into a group of Ada's, as if she had done it."""
+    ada, server = town["ada"], town.server.server
+    box = await server.mailboxes.find(Address(ada.account, ada.device))
+    assert box is not None
+    forged = ChangeMembers(
+        *(1, new_msg_id(server.clock.now()), view.id, view.epoch),
+        devices=sum(view.members.values()) + 1,
+        prev=ada._engine.timeline.own_tail(view.id)[1],
+        operations=[Operation(account, "member")],
+        ciphertext=b"\x01" + bytes(60),
+    )
+    changed = await server.conversations.change_members(forged, box.id)
+    server.registry.tell(changed.notices)
+    server.registry.wake(changed.boxes)
 
 
 @pytest.fixture(scope="module")
@@ -257,19 +275,7 @@ async def test_a_change_waits_in_the_outbox_through_a_restart(town: Town, tmp_pa
 async def test_somebody_whom_the_server_puts_in_is_told_nothing(town: Town) -> None:
     ada, bob, cem = town["ada"], town["bob"], town["cem"]
     view = await town.group("bob")
-    server = town.server.server
-    box = await server.mailboxes.find(Address(ada.account, ada.device))
-    assert box is not None
-    forged = ChangeMembers(
-        *(1, new_msg_id(server.clock.now()), view.id, view.epoch),
-        devices=sum(view.members.values()) + 1,
-        prev=ada._engine.timeline.own_tail(view.id)[1],
-        operations=[Operation(cem.account, "member")],
-        ciphertext=b"\x01" + bytes(60),
-    )
-    changed = await server.conversations.change_members(forged, box.id)
-    server.registry.tell(changed.notices)
-    server.registry.wake(changed.boxes)
+    await put_in(town, view, cem.account)
     at_bob = Reader(bob)
     await bob.enqueue(view.id, "for Ada alone")
     await until(bob, lambda client: next(v for v in client.conversations() if v.id == view.id).epoch == view.epoch + 1)
@@ -280,3 +286,70 @@ async def test_somebody_whom_the_server_puts_in_is_told_nothing(town: Town) -> N
     await at_bob.hears(ConversationUpdate, conversation=view.id)
     await town.all_have(view.id, ["for Ada alone"], "ada")
     assert shown(cem, view.id) == []
+
+
+async def test_what_somebody_says_whom_the_server_put_in_is_marked(town: Town) -> None:
+    bob, cem = town["bob"], town["cem"]
+    view = await town.group("bob")
+    await put_in(town, view, cem.account)
+    await until(cem, lambda client: any(v.id == view.id for v in client.conversations()))
+    cem._engine.contacts.rosters.check = lambda *_: None  # type: ignore[method-assign] # who is in league does not ask
+    try:
+        await cem.send(view.id, "I belong here")
+    finally:
+        del cem._engine.contacts.rosters.check
+    await town.all_have(view.id, ["I belong here"], "bob")
+    (kept,) = (kept for kept in bob.page(view.id).messages if kept.body == "I belong here")
+    assert not kept.trusted
+    await town["ada"].remove(view.id, [cem.account])
+    await town["ada"].send(view.id, "he does not")
+    await town.all_have(view.id, ["he does not"], "bob")
+    assert bob.page(view.id).messages[-1].trusted
+
+
+async def test_a_member_who_says_false_things_of_a_group_does_not_stop_it(town: Town) -> None:
+    ada, bob = town["ada"], town["bob"]
+    view = await town.group("bob", "cem")
+    for epoch in (view.epoch, view.epoch + 1, SAFE_INTEGER):
+        false = Members(epoch, bytes(32), {ada.account: None})
+        bob._engine.contacts.rosters.vouch = lambda *_, said=false: said  # type: ignore[method-assign] # anything he likes
+        bob._engine.outbox.put(view.id, false)
+        await at_rest(bob)
+    del bob._engine.contacts.rosters.vouch
+    await bob.send(view.id, "so I say")
+    await town.all_have(view.id, ["so I say"], "ada", "cem")
+    await ada.add(view.id, ["@dan"])
+    await town.agree(view.id, "ada", "bob", "cem", "dan")
+    for name in ("ada", "bob", "cem", "dan"):
+        await town[name].send(view.id, f"{name} goes on")
+    await town.all_have(
+        view.id, [f"{name} goes on" for name in ("ada", "bob", "cem", "dan")], "ada", "bob", "cem", "dan"
+    )
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["the owner saw it", "the owner was away too"])
+async def test_who_came_while_an_account_was_deleted_can_write(town: Town, tmp_path: Path, *, is_there: bool) -> None:
+    name = f"owen{int(is_there)}"
+    owen_store = await new_person(town.server, tmp_path, name)
+    async with AsyncExitStack() as stack:
+        owen = await stack.enter_async_context(online(owen_store))
+        dora_store = await new_person(town.server, tmp_path, f"dora{int(is_there)}", await owen.invite())
+        nat_store = await new_person(town.server, tmp_path, f"nat{int(is_there)}", await owen.invite())
+        async with online(nat_store) as nat, online(dora_store) as dora:
+            newcomer, gone = nat.account, dora.account
+        group = (await owen.create_group([gone])).id
+        await owen.add(group, [newcomer])
+        if not is_there:
+            await stack.aclose()
+        found = await town.server.server.accounts.by_name(f"dora{int(is_there)}")
+        assert found is not None
+        await town.server.server.devices.remove_account(found.id)
+        async with AsyncExitStack() as later:
+            if not is_there:
+                owen = await later.enter_async_context(online(owen_store))
+            nat = await later.enter_async_context(online(nat_store))
+            await until(
+                owen, lambda client: set(client._engine.contacts.rosters.agreed(group)) == {owen.account, newcomer}
+            )
+            await nat.send(group, "is anybody left?")
+            await until(owen, lambda client: "is anybody left?" in shown(client, group))

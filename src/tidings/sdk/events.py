@@ -12,8 +12,8 @@ class Incoming(msgspec.Struct, frozen=True):
     """A message of someone else, or of another device of one's own.
 
     `time` is the sender's clock in milliseconds, clamped to the server's. `missing` is whether messages of this
-    sender before it are missing. `trusted` is False if the sender's identity changed and was not accepted yet, or if
-    the sending device was removed since.
+    sender before it are missing. `trusted` is False if the sender's identity changed and was not accepted yet, if
+    the sending device was removed since, or if the server alone says that the sender is in the group.
     """
 
     account: str

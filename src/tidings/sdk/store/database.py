@@ -141,6 +141,22 @@ SCHEMA: Final = (
     alter table session_of rename to inbound;
     alter table used_by rename to used_index;
     """,
+    """
+    -- What was said was kept as one word, which anybody could spoil. Now each member has one: that of the newest epoch,
+    -- and whom its words took out (JSON; null: too many to be named). What follows from the words of those who lead a
+    -- group is `told`; `voucher` is the rank of who said what is agreed.
+    create table claim (
+        conversation text not null, claimant text not null, epoch integer not null, digest blob not null, gone text,
+        primary key (conversation, claimant)
+    ) strict, without rowid;
+    insert into claim select conversation, claimant, claim_epoch, claim, null from roster where claim is not null;
+    alter table roster drop column claim_epoch;
+    alter table roster drop column claim;
+    alter table roster drop column claimant;
+    alter table roster add column voucher integer not null default 0;
+    alter table roster add column told text not null default '{}';
+    alter table roster add column told_epoch integer not null default 0;
+    """,
 )
 
 

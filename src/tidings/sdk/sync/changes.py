@@ -7,7 +7,7 @@ import msgspec
 
 from tidings.sdk.sync.contacts import Contacts, View
 from tidings.wire import commands as c
-from tidings.wire.content import MOST_CHANGED, Members, members_digest
+from tidings.wire.content import MOST_CHANGED, Body, Members, Profile, members_digest
 from tidings.wire.frames import Operation, Role
 
 FOUNDING: Final = 0
@@ -64,6 +64,15 @@ class Changes:
         return c.ChangeMembers(
             *(0, send.msg_id, conversation, send.epoch, send.devices, send.prev, operations, send.ciphertext)
         )
+
+    def current(self, view: View, body: Body) -> Body:
+        """Return what is said now: a word on who is in a group is of the epoch that its message names.
+
+        Part of the caller's transaction.
+        """
+        if not isinstance(body, Members):
+            return body
+        return self._contacts.rosters.vouch(view.id, view.epoch, view.roles) or Profile()
 
     def carried_out(self, conversation: str, change: Change, seq: int) -> None:
         """Take in that the server made a change. Part of the caller's transaction."""

@@ -58,6 +58,8 @@ class Contacts:
         """Of conversations whose devices were looked through: when, of which members, and what was found."""
         self.on_agreed: Callable[[str], None] = lambda _: None
         """Called when it is known who is in a group: what waited for that may go."""
+        self.on_unsaid: Callable[[View], None] = lambda _: None
+        """Called when the server shows members of a group of whom no member said it, or not yet."""
 
     # Accounts
 
@@ -203,7 +205,12 @@ class Contacts:
         view = self.view(conversation)
         if view is None or view.kind == "direct":
             return view is not None and account in view.members
-        return self.rosters.was_member(conversation, account)
+        return account in view.members or self.rosters.was_member(conversation, account)
+
+    def is_vouched_for(self, conversation: str, account: str) -> bool:
+        """Return whether it is not the server alone who says that an account is, or was, a member."""
+        view = self.view(conversation)
+        return view is None or view.kind == "direct" or self.rosters.is_vouched_for(conversation, account)
 
     # Groups
 
@@ -240,13 +247,28 @@ class Contacts:
 
     async def settle(self, conversations: Collection[str]) -> None:
         """Compare what members say of their groups with what the server shows, which is fetched if it is older."""
-        views = [view for name in conversations if (view := self.view(name)) is not None]
+        views = [view for name in conversations if (view := self._present(name)) is not None]
         old = [view.id for view in views if self.rosters.is_ahead(view.id, view.epoch)]
         for view in views:
             if view.id not in old:
                 self._settle(view)
             self.on_agreed(view.id)
         await self.fetch(old)
+        for name in old:
+            view = self._present(name)
+            if view is not None and self.rosters.is_ahead(name, view.epoch):
+                self._doubt(view)
+
+    def _present(self, group: str) -> View | None:
+        view = self.view(group)
+        return view if view is not None and self._state.account in view.members else None
+
+    def _doubt(self, view: View) -> None:
+        """Tell why nothing is sent to a group of which members say what the server does not show when it is asked."""
+        try:
+            self.rosters.check(view.id, view.epoch, view.members)
+        except Distrusted as problem:
+            self._state.emit(ContactChanged(problem.account, problem.reason))
 
     def _settle(self, view: View) -> None:
         try:
@@ -256,7 +278,9 @@ class Contacts:
             self._state.emit(ContactChanged(problem.account, problem.reason))
         else:
             if agreed:
+                self._state.emit(ConversationUpdate(view.id))
                 self.on_agreed(view.id)
+        self.on_unsaid(view)
 
     def _leave(self, view: View) -> None:
         """Note that one is no member of a group any more."""
@@ -327,8 +351,6 @@ class Contacts:
             *(view.id, view.kind, view.standing, view.epoch),
             *(json.dumps(view.members), json.dumps(view.roles), json.dumps(view.since)),
         )
-        if view.kind == "group":
-            self.rosters.note(view.id, view.members)
 
 
 _COLUMNS: Final = "id, kind, standing, epoch, members, roles, since"

@@ -19,6 +19,7 @@ from tidings.sdk.sync.requests import KeyRequests
 from tidings.sdk.sync.shares import Shares
 from tidings.sdk.sync.state import State
 from tidings.sdk.sync.timeline import Timeline
+from tidings.sdk.sync.vouching import Vouching
 from tidings.sdk.transport.link import Disconnected, Link
 from tidings.wire import commands as c
 from tidings.wire import events as e
@@ -48,6 +49,8 @@ class Engine:
         self.inbox = Inbox(state, self.contacts, self.timeline, self.requests)
         self.outbox = Outbox(state, self.contacts, self.shares, self.timeline)
         self.contacts.on_agreed = self.outbox.wake
+        self.vouching = Vouching(state, self.contacts, self.outbox, random_source)
+        self.contacts.on_unsaid = lambda view: self.vouching.consider(view) if self.is_caught_up else None
         self.readings = Readings(state)
         self.life = Life(state)
         self._url = url.replace("http", "ws", 1).rstrip("/") + "/v1/socket"
@@ -131,6 +134,7 @@ class Engine:
             finally:
                 self.state.connected(None)
                 self._leave()
+                await self.vouching.stop()
                 await self.outbox.stop()
             if self._came_back:
                 wait, self._came_back = FIRST_WAIT * self._random.random(), False
@@ -285,6 +289,7 @@ class Engine:
         self.readings.repeat()
         self.life.repeat()
         self._caught_up.set()
+        self.vouching.start()
         self.state.emit(ConnectionUpdate(connected=True))
 
     def _leave(self) -> None:

@@ -10,6 +10,7 @@ from tidings.sdk.crypto.directory import Device
 from tidings.sdk.crypto.megolm import Replayed
 from tidings.sdk.crypto.olm import CannotOpen
 from tidings.sdk.crypto.signing import encode
+from tidings.sdk.errors import Distrusted
 from tidings.sdk.events import AnyEvent, ConversationUpdate, Missing
 from tidings.sdk.sync.contacts import Contacts
 from tidings.sdk.sync.requests import KeyRequests
@@ -146,7 +147,8 @@ class Inbox:
         if not was_sealed:
             self._timeline.follow(message.conversation, sender, message.msg_id, message.ciphertext, content.chain.count)
         directory = self._state.machine.directory
-        trusted = directory.is_trusted(*sender, decrypted.sender_key)
+        vouched = self._contacts.is_vouched_for(message.conversation, message.sender)
+        trusted = vouched and directory.is_trusted(*sender, decrypted.sender_key)
         may_name = trusted or not directory.is_named(message.sender)  # nobody takes another's name unaccepted
         if content.name is not None and may_name and directory.set_name(message.sender, content.name):
             batch.events.append(ConversationUpdate(message.conversation))
@@ -161,14 +163,19 @@ class Inbox:
 
     def _hear(self, message: e.Message, members: Members, batch: Batch) -> None:
         """Take in what a member says of who is in a group, and open what those said who are known by that."""
-        rosters = self._contacts.rosters
-        new = [account for account in members.changed if not rosters.was_member(message.conversation, account)]
-        rosters.claim(message.conversation, message.sender, members)
-        batch.groups.add(message.conversation)
+        group, contacts = message.conversation, self._contacts
+        new = [account for account in members.changed if not contacts.may_speak(group, account)]
+        contacts.rosters.claim(group, message.sender, members)
+        batch.groups.add(group)
+        view = contacts.view(group)
+        if view is not None:
+            with contextlib.suppress(Distrusted):  # it is told of behind the batch, when the newest list is known
+                if contacts.rosters.settle(group, view.epoch, view.roles):  # what comes next is said by known members
+                    batch.events.append(ConversationUpdate(group))
         query = "select distinct session from sealed where conversation = ? and account = ?"
         for account in new:
-            for (session,) in self._db.rows(query, message.conversation, account):
-                self._open_sealed((message.conversation, session), batch)
+            for (session,) in self._db.rows(query, group, account):
+                self._open_sealed((group, session), batch)
 
     def _note_repeat(self, message: e.Message, batch: Batch) -> None:
         """Note that the server brought a message once more under another name; it is not shown again."""

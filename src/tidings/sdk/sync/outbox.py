@@ -225,7 +225,7 @@ class Outbox:
         if view.kind == "group":
             if self._state.account not in view.members:
                 return None
-            self._contacts.rosters.check(conversation, view.members)
+            self._contacts.rosters.check(conversation, view.epoch, view.members)
         recipients = await self._shares.give(view)
         return None if recipients is None else (view, recipients)
 
@@ -240,7 +240,7 @@ class Outbox:
                     if used >= MOST_MESSAGES:
                         break
                     used += 1
-                    body: Body = msgspec.json.decode(row.content, type=Body)
+                    body = self._changes.current(view, msgspec.json.decode(row.content, type=Body))
                     row = self._encrypt_row(view, row, body, chain, prev, recipients)  # noqa: PLW2901 - the same row, sealed
                 assert row.ciphertext is not None
                 assert row.count is not None
