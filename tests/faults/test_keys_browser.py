@@ -15,6 +15,16 @@ from support.server import new_person
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 
+KNOWN_VERSION = """async ([account, version]) => {
+  const done = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const db = await done(indexedDB.open("tidings"));
+  for (;;) {
+    const row = await done(db.transaction("accounts").objectStore("accounts").get(account));
+    if (row.version >= version) return db.close();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}"""
+
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
@@ -109,6 +119,45 @@ async def test_a_browser_talks_with_every_device_of_a_contact(browser: Browser, 
                 address = await server.device_of("ada")
                 assert server.mailboxes.sessions(address.device)[:-1] == sessions
                 assert len(server.mailboxes.given(laptop.device)) == given
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["comes", "goes"])
+async def test_a_list_of_devices_that_changes_while_keys_are_under_way_is_followed(
+    browser: Browser, tmp_path: Path, *, comes: bool
+) -> None:
+    async with malicious_server(tmp_path) as server, browser_person(browser, server.url) as ada:
+        mailboxes = server.mailboxes
+        await ada.register(await server.invite(), "ada")
+        device = (await server.device_of("ada")).device
+        async with online(await new_person(server, tmp_path, "bob", await ada.invite())) as bob:
+            at_bob = Reader(bob)
+            await ada.open("Bob")
+            await ada.write("before")
+            assert await at_bob.texts(1) == ["before"]
+            async with online(await link(bob, tmp_path / "tablet.db")) as tablet:
+                if comes:
+                    await ada.write("to both")
+                    assert await at_bob.texts(1) == ["to both"]
+                    await bob.remove_device(tablet.device)  # so that the next message needs another session
+                last, version = (bob.device, 4) if comes else (tablet.device, 3)
+                mailboxes.slow = asyncio.get_running_loop().create_future()
+                given = len(mailboxes.given(last))
+                await ada.write("during the change")
+                await mailboxes.until_given(last, given + 1)
+                if comes:
+                    await link(bob, tmp_path / "laptop.db")
+                else:
+                    await bob.remove_device(tablet.device)
+                await ada.page.evaluate(KNOWN_VERSION, [bob.account, version])
+                mailboxes.slow.set_result(None)
+                mailboxes.slow = None
+                assert await at_bob.texts(1) == ["during the change"]
+            if comes:
+                async with online(tmp_path / "laptop.db") as laptop:
+                    assert await Reader(laptop).texts(1) == ["during the change"]
+            else:
+                *_, refused, accepted = mailboxes.uses(device)
+                assert refused[0] != accepted[0]  # the session of the first was given to the tablet
 
 
 async def test_two_tabs_that_send_at_once_never_use_an_index_twice(browser: Browser, tmp_path: Path) -> None:

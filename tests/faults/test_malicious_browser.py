@@ -1,5 +1,6 @@
 """A server that lies to the web client: it is found out, nothing leaks, and the person is told (faults 21 and 22)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,9 @@ from support.scene import intruder
 from support.sdk import Reader, link, online
 from support.server import new_person
 from tidings.sdk import Client
+from tidings.wire.commands import Send
 from tidings.wire.content import Chain, Content, Text
+from tidings.wire.errors import MemberVersion, StaleEpoch
 from tidings.wire.events import Message, Stored
 from tidings.wire.frames import AccountKeys
 from tidings.wire.ids import Address, new_msg_id
@@ -233,6 +236,42 @@ async def test_fault_21_a_stranger_who_is_put_into_a_conversation_gets_no_key(br
         await ada.sees("real")
         await expect(ada.page.get_by_role("alert").filter(has_text=WRONG)).to_be_visible()
         assert server.mailboxes.given(eve.device) == []
+
+
+async def test_nothing_is_encrypted_while_the_mailboxes_are_behind_the_directory(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with acquainted(browser, tmp_path) as scene:
+        server, ada, bob = scene.server, scene.ada, scene.bob
+        shown = (await server.truth(bob.account)).version
+        server.keys.versions[bob.account] = shown + 1
+        refused = asyncio.Event()
+
+        def refuse(sender: Address, send: Send) -> StaleEpoch | None:
+            """Let Ada look at the directory for once; what she sends then is for the mailboxes to judge."""
+            if refused.is_set() or sender != scene.address:
+                return None
+            refused.set()
+            told = [MemberVersion(bob.account, shown + 1), MemberVersion(sender.account, send.devices - shown)]
+            return StaleEpoch(send.epoch, send.devices + 1, told)
+
+        server.mailboxes.refuses = refuse
+        shared = len(server.mailboxes.shared)
+
+        def sent() -> int:
+            return len([sender for sender, _ in server.mailboxes.sent if sender == scene.address])
+
+        before = sent()
+        await ada.write("when all are of one mind")
+        await expect(ada.page.get_by_role("alert").filter(has_text=WRONG)).to_be_visible()
+        await ada.sees_tick("when all are of one mind", "waiting to be sent")
+        assert sent() == before + 2
+
+        await server.stir(bob.account)
+        assert await scene.at_bob.texts(1) == ["when all are of one mind"]
+        await expect(ada.page.get_by_role("alert")).to_have_count(0)
+        assert sent() == before + 3
+        assert len(server.mailboxes.shared) == shared
 
 
 # Fault 22: messages

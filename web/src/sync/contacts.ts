@@ -4,7 +4,7 @@ import { checkTrust, Distrusted, doubted, IdentityChanged, learn } from "../cryp
 import { set, write, type Transaction } from "../store/database";
 import type { AccountRow, ConversationRow, DeviceRow } from "../store/schema";
 import type { AccountKeys, Conversation, StaleEpoch } from "../wire/frames";
-import type { Context } from "./context";
+import { Turnstile, type Context } from "./context";
 
 const MOST_ACCOUNTS = 100;
 const MOST_CONVERSATIONS = 200;
@@ -15,6 +15,8 @@ const STRANGER = "the server puts somebody else into the conversation";
 export class Contacts {
   /** Groups, which are not shown here yet: what is said in them stays as it came. */
   private readonly groups = new Set<string>();
+  /** What the server says of accounts is taken in in its order, and not while a key is given to their devices. */
+  private readonly taking = new Turnstile();
 
   constructor(private readonly context: Context) {}
 
@@ -40,7 +42,7 @@ export class Contacts {
     for (let at = 0; at < wanted.length; at += MOST_ACCOUNTS) {
       const part = wanted.slice(at, at + MOST_ACCOUNTS);
       const { accounts: found } = await this.context.ask("keys", { t: "query_keys", accounts: part });
-      await this.takeIn(found);
+      await this.taking.run(() => this.takeIn(found));
     }
   }
 
@@ -64,8 +66,13 @@ export class Contacts {
     for (const account of rows.keys()) this.context.emit({ kind: "account", account });
   }
 
-  /** Makes sure that the devices of a conversation are known and may be sent to. Throws Distrusted. */
-  async refresh(row: ConversationRow): Promise<void> {
+  /**
+   * Makes sure that the devices of a conversation are known and may be sent to. Throws Distrusted.
+   *
+   * Returns the sum of the versions of their lists. It belongs to what is encrypted for them: a sum that is read later
+   * may count a device that was given no key.
+   */
+  async refresh(row: ConversationRow): Promise<number> {
     const stale: string[] = [];
     for (const [account, version] of Object.entries(row.members)) {
       const known = await this.account(account);
@@ -73,7 +80,7 @@ export class Contacts {
       if (!known || known.version < version || doubtful) stale.push(account);
     }
     if (stale.length > 0) await this.learn(stale);
-    for (const account of Object.keys(row.members)) await this.check(account);
+    return this.whileTrusted(row, (versions) => Promise.resolve(versions));
   }
 
   /** Asks anew for a conversation and its devices. Returns whether the mailboxes know them as the directory does. */
@@ -85,16 +92,25 @@ export class Contacts {
     return members.every(([, version], at) => (known[at]?.version ?? 0) <= version);
   }
 
-  /** Throws Distrusted if nothing may be sent to an account. */
-  async check(account: string): Promise<void> {
-    checkTrust(account, await this.account(account));
+  /** Returns an account that something may be sent to. Throws Distrusted if nothing may. */
+  async check(account: string): Promise<AccountRow> {
+    const known = await this.account(account);
+    checkTrust(account, known);
     if (await this.context.machine.needsApproval(account)) throw new IdentityChanged(account);
+    return known;
   }
 
-  /** Returns the sum of the members' versions that were checked here. */
-  async versions(row: ConversationRow): Promise<number> {
-    const known = await Promise.all(Object.keys(row.members).map((account) => this.account(account)));
-    return known.reduce((sum, account) => sum + (account?.version ?? 0), 0);
+  /**
+   * Does something for the devices of a conversation while nothing new is learned of them. Throws Distrusted.
+   *
+   * The encryption library gives a key to whatever identity it knows: an account must not change hands in between.
+   */
+  whileTrusted<T>(row: ConversationRow, work: (versions: number) => Promise<T>): Promise<T> {
+    return this.taking.run(async () => {
+      let versions = 0;
+      for (const account of Object.keys(row.members)) versions += (await this.check(account)).version;
+      return work(versions);
+    });
   }
 
   /** Notes that an account's devices changed, and asks for them. */
@@ -111,7 +127,11 @@ export class Contacts {
   }
 
   /** Accepts the identity that an account has now. */
-  async trust(id: string): Promise<void> {
+  trust(id: string): Promise<void> {
+    return this.taking.run(() => this.accept(id));
+  }
+
+  private async accept(id: string): Promise<void> {
     const known = await this.account(id);
     if (!known) throw new Distrusted(id, "the account is not known");
     await this.context.machine.approve(id);
@@ -119,6 +139,17 @@ export class Contacts {
       await tx.objectStore("accounts").put({ ...known, master: known.now });
     });
     this.context.emit({ kind: "account", account: id });
+  }
+
+  /** Notes, and tells, what is wrong with what the server says of an account. */
+  async doubt(id: string, problem: string): Promise<void> {
+    const isNew = await write(this.context.db, ["accounts"], async (tx) => {
+      const known = await tx.objectStore("accounts").get(id);
+      if (!known || known.problem === problem) return false;
+      await tx.objectStore("accounts").put({ ...known, problem });
+      return true;
+    });
+    if (isNew) this.context.emit({ kind: "account", account: id });
   }
 
   // Conversations
@@ -158,15 +189,6 @@ export class Contacts {
     for (const { conversation } of sound) this.context.emit({ kind: "changed", conversation });
   }
 
-  /** Throws Distrusted if a refusal tells of other members than a conversation has. */
-  async checkStale(id: string, stale: StaleEpoch): Promise<void> {
-    const row = await this.conversation(id);
-    const members = stale.members.map(({ account }) => account);
-    if (!row || this.isSound(row, row.kind, members)) return;
-    const account = await write(this.context.db, ["accounts"], (tx) => this.suspect(tx, row));
-    throw new Distrusted(account, STRANGER);
-  }
-
   /** Returns whether an account may speak in a conversation. */
   async isMember(id: string, account: string): Promise<boolean> {
     return account in ((await this.conversation(id))?.members ?? {});
@@ -186,22 +208,57 @@ export class Contacts {
     return other;
   }
 
-  /** Takes in what a refusal tells of a conversation's members. */
-  async takeStale(tx: Transaction, id: string, stale: StaleEpoch): Promise<void> {
-    const store = tx.objectStore("conversations");
-    const row = await store.get(id);
-    if (!row) return;
+  /** Takes in what a refusal tells of a conversation's members. Throws Distrusted if they are not those who were. */
+  async takeStale(id: string, stale: StaleEpoch): Promise<void> {
     const members = Object.fromEntries(stale.members.map(({ account, version }) => [account, version]));
-    await store.put({ ...row, epoch: stale.epoch, members });
+    const doubtful = await write(this.context.db, ["conversations", "accounts"], async (tx) => {
+      const store = tx.objectStore("conversations");
+      const row = await store.get(id);
+      if (!row) return null;
+      if (!this.isSound(row, row.kind, Object.keys(members))) return this.suspect(tx, row);
+      await store.put({ ...row, epoch: stale.epoch, members });
+      return null;
+    });
+    if (doubtful !== null) throw new Distrusted(doubtful, STRANGER);
   }
 
-  async fetch(ids: Iterable<string>): Promise<void> {
+  /**
+   * Returns null if a conversation is known here as the server shows it.
+   *
+   * Else returns the members of whose devices it shows another version than the one that they signed, as it was asked
+   * for anew. Throws Distrusted if what is said of these is wrong.
+   */
+  async compare(
+    id: string,
+    epoch: number,
+    shown: readonly { account: string; version: number }[],
+  ): Promise<readonly string[] | null> {
+    const before = await this.apart(shown);
+    // Where the directory is ahead, and that is noted, there is nothing to be learned from it.
+    const unclear = before.filter(({ known, version }) => !known || known.problem === null || known.version < version);
+    if (unclear.length > 0) await this.learn(unclear.map(({ account }) => account));
+    for (const { account } of unclear) checkTrust(account, await this.account(account));
+    const apart = (await this.apart(shown)).map(({ account }) => account);
+    const row = await this.conversation(id);
+    return apart.length > 0 || (row && row.epoch !== epoch) ? apart : null;
+  }
+
+  private async apart(shown: readonly { account: string; version: number }[]) {
+    const all = shown.map(async ({ account, version }) => ({ account, version, known: await this.account(account) }));
+    return (await Promise.all(all)).filter(({ known, version }) => known?.version !== version);
+  }
+
+  /** Asks for conversations by name. Returns what the server shows, whether or not it can be believed. */
+  async fetch(ids: Iterable<string>): Promise<Conversation[]> {
     const wanted = [...new Set(ids)];
+    const found: Conversation[] = [];
     for (let at = 0; at < wanted.length; at += MOST_CONVERSATIONS) {
       const conversations = wanted.slice(at, at + MOST_CONVERSATIONS);
       const reply = await this.context.ask("conversations", { t: "list_conversations", conversations, after: null });
       await this.take(reply.conversations);
+      found.push(...reply.conversations);
     }
+    return found;
   }
 
   /** Asks for all conversations, once for each device. */

@@ -12,6 +12,7 @@ import type { ChainRow, ConversationRow, EntitledRow, OutboxRow, Sealing } from 
 import { ContentShape } from "../wire/content";
 import { megolmIndex, unpackMegolm } from "../wire/envelope";
 import type { WireError } from "../wire/frames";
+import { Agreement } from "./agreement";
 import type { Contacts } from "./contacts";
 import { sleep, type Context, type Turnstile } from "./context";
 import { Disconnected, Refusal } from "./link";
@@ -27,6 +28,7 @@ type Row = OutboxRow & { readonly number: number };
 type SealedRow = Row & { readonly sealed: Sealing };
 
 export class Outbox {
+  private readonly agreement: Agreement;
   private readonly lanes = new Map<string, Promise<void>>();
   private readonly again = new Set<string>();
   /** Conversations that have been written to with a session of this run of the engine. */
@@ -39,7 +41,9 @@ export class Outbox {
     private readonly contacts: Contacts,
     private readonly shares: Shares,
     private readonly turnstile: Turnstile,
-  ) {}
+  ) {
+    this.agreement = new Agreement(contacts);
+  }
 
   /** Sends on, in one conversation or in all. Nobody waits for it; what goes wrong is told to the context. */
   wake(conversation?: string): void {
@@ -49,6 +53,7 @@ export class Outbox {
 
   /** Waits until every lane has noticed that the connection is gone. */
   async stopped(): Promise<void> {
+    this.agreement.stop();
     await Promise.all(this.lanes.values());
   }
 
@@ -89,6 +94,12 @@ export class Outbox {
 
   /** Sends a window of messages and takes in the answers. Returns whether there may be more. */
   private async step(conversation: string): Promise<boolean> {
+    try {
+      await this.agreement.reach(conversation);
+    } catch (error) {
+      await this.wait(error);
+      return true;
+    }
     const rows = await this.rows(conversation);
     if (rows.length === 0) return false;
     let sealed: SealedRow[] | null;
@@ -102,8 +113,7 @@ export class Outbox {
       try {
         sealed = await this.turnstile.run(() => this.seal(row, rows));
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error;
-        await sleep("retry_after" in error.error ? error.error.retry_after : PAUSE_MS);
+        await this.wait(error);
         return true;
       }
       if (!sealed) {
@@ -124,6 +134,12 @@ export class Outbox {
     return true;
   }
 
+  /** Waits as long as a refusal asks for. Throws everything else. */
+  private async wait(error: unknown): Promise<void> {
+    if (!(error instanceof Refusal)) throw error;
+    await sleep("retry_after" in error.error ? error.error.retry_after : PAUSE_MS);
+  }
+
   private async send(conversation: string, row: SealedRow): Promise<number> {
     const { epoch, devices, prev, ciphertext } = row.sealed;
     const command = { t: "send", msg_id: row.msgId, conversation, epoch, devices, prev, ciphertext, shares: [] } as const;
@@ -135,14 +151,15 @@ export class Outbox {
    * not take the key: who may not be written to is given none. Throws Refusal if it is to be tried again.
    */
   private async seal(conversation: ConversationRow, rows: readonly Row[]): Promise<SealedRow[] | null> {
-    await this.contacts.refresh(conversation);
+    const devices = await this.contacts.refresh(conversation);
     const accounts = Object.keys(conversation.members);
     await this.context.machine.startSessions(accounts, this.shares.claim.bind(this.shares));
     const isFirst = !this.fresh.has(conversation.id);
     // The store may have been restored since an earlier run: its session is never written with again.
     if (isFirst) await this.context.machine.forgetOutbound(conversation.id);
     this.fresh.add(conversation.id);
-    const key = await this.context.machine.shareKey(conversation.id, accounts);
+    const share = () => this.context.machine.shareKey(conversation.id, accounts);
+    const key = await this.contacts.whileTrusted(conversation, share);
     const given = key.shares.map(({ account, device, curve25519 }) => ({ account, device, curve25519 }));
     if (given.length > 0) {
       await write(this.context.db, ["shares"], (tx) => this.shares.put(tx, conversation.id, key.shares));
@@ -158,17 +175,17 @@ export class Outbox {
     }
     this.refusals.delete(conversation.id);
     await key.done();
-    return this.encrypt(conversation, rows, given);
+    return this.encrypt(conversation, devices, rows, given);
   }
 
   private async encrypt(
     conversation: ConversationRow,
+    devices: number,
     rows: readonly Row[],
     given: readonly Omit<EntitledRow, "session" | "index">[],
   ): Promise<SealedRow[]> {
     const { db, machine, account, device } = this.context;
     const name = (await setting(db, "name")) ?? null;
-    const devices = await this.contacts.versions(conversation);
     let last = await db.get("chains", [conversation.id, account, device]);
     let toNote = given;
     const sealed: SealedRow[] = [];
@@ -219,6 +236,7 @@ export class Outbox {
   ): Promise<void> {
     const last = accepted.at(-1);
     if (!last) return;
+    this.agreement.accepted(conversation);
     const chain = await this.link(conversation, last, last.sealed);
     await write(this.context.db, ["outbox", "messages", "conversations", "chains"], async (tx) => {
       for (const [at, row] of accepted.entries()) {
@@ -233,14 +251,11 @@ export class Outbox {
   }
 
   /** Does what a refusal asks for: `row` was refused, and with it all behind it. */
-  private async refused(conversation: string, row: Row, error: WireError): Promise<void> {
+  private async refused(conversation: string, row: SealedRow, error: WireError): Promise<void> {
     switch (error.t) {
       case "STALE_EPOCH":
-        await this.contacts.checkStale(conversation, error);
-        await write(this.context.db, ["outbox", "conversations"], async (tx) => {
-          await this.contacts.takeStale(tx, conversation, error);
-          await this.unseal(tx, conversation, row.number);
-        });
+        await write(this.context.db, ["outbox"], (tx) => this.unseal(tx, conversation, row.number));
+        this.agreement.refused(conversation, row.sealed, error);
         return;
       case "OUT_OF_ORDER":
         // Nothing was before it on this connection: the store is older than what was sent from it.
