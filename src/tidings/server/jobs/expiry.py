@@ -18,8 +18,12 @@ class Expiry:
         self._clock = clock
 
     async def __call__(self) -> None:
-        """Sweep once."""
-        expired = await self._mailboxes.expire(self._clock.now(), self._wakes.connected())
-        self._wakes.tell(expired.notices)
-        if expired.envelopes or expired.shares:
-            LOG.info("expired", extra={"count": expired.envelopes + expired.shares})
+        """Sweep until nothing old is left; others have their turns in between."""
+        count, more = 0, True
+        while more:
+            expired = await self._mailboxes.expire(self._clock.now(), self._wakes.connected())
+            self._wakes.tell(expired.notices)
+            count += expired.envelopes + expired.shares
+            more = expired.more
+        if count:
+            LOG.info("expired", extra={"count": count})

@@ -69,13 +69,14 @@ class Page(NamedTuple):
 
 
 class Expired(NamedTuple):
-    """What was swept: envelopes, key shares, records of messages; devices that were suspended."""
+    """What was swept: envelopes, key shares, records of messages; devices that were suspended; if more is to be."""
 
     envelopes: int
     shares: int
     records: int
     suspended: int
     notices: Sequence[Notice]
+    more: bool = False
 
 
 class Mailboxes(Protocol):
@@ -120,4 +121,5 @@ class Mailboxes(Protocol):
         """Delete what is older than the retention; undelivered messages become expired for their senders.
 
         Devices that were not there for as long are suspended. Those of the boxes `online` are there, to within a day.
+        Where much is old, one call does some of it: repeat it while there is more.
         """

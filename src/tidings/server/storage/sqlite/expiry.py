@@ -1,6 +1,7 @@
 """The sweep of the mailbox store: what is older than the retention goes, and senders are told."""
 
 from collections.abc import Collection
+from typing import Final
 
 from tidings.server.domain import retention
 from tidings.server.domain.heads import Box, Head, Owner
@@ -9,33 +10,45 @@ from tidings.server.ports.mailboxes import BoxId, Expired
 from tidings.server.storage.sqlite.book import Book
 from tidings.server.storage.sqlite.schema import GAP, LETTER, SHARE
 
+SWEPT: Final = 256
+"""Of each kind, what one transaction sweeps at most: it keeps the loop for some milliseconds."""
+
 OLD_LETTERS = """
 select e.box, e.pos, e.ref, l.conversation, l.owner, l.seq, l.last_sender, l.run_start
-from letter l join entry e on e.kind = 0 and e.ref = l.id where l.time < ?
+from letter l cross join entry e on e.ref = l.id and e.kind = 0 where l.time < ? order by l.time limit ?
 """
-OLD_SHARES = "select e.box, e.pos, e.ref from share s join entry e on e.kind = 1 and e.ref = s.id where s.time < ?"
+OLD_SHARES = """
+select e.box, e.pos, e.ref
+from share s cross join entry e on e.ref = s.id and e.kind = 1 where s.time < ? order by s.time limit ?
+"""
+OLD_FAILED = "select box, pos, conversation, lower, seq from failed where time < ? order by time limit ?"
+FORGET_RECORDS = """
+delete from record where (msg_id, box) in (select msg_id, box from record where msg_id < ? and time < ? limit ?)
+"""
+FORGET_SHARED = """
+delete from shared where (share_id, box) in (select share_id, box from shared where time < ? order by time limit ?)
+"""
 
 
 def sweep(book: Book, now: int, keep: int, online: Collection[BoxId]) -> Expired:
-    """Delete what is older than `keep` milliseconds at `now`. Runs within a transaction."""
+    """Delete what is older than `keep` milliseconds at `now`, or some of it. Runs within a transaction."""
     book.settle()
     changed: dict[tuple[int, int], tuple[Head, Owner]] = {}
-    envelopes = _letters(book, now - keep, changed) + _failed(book, now - keep, changed)
+    letters, failed = _letters(book, now - keep, changed), _failed(book, now - keep, changed)
     shares = _shares(book, now - keep - retention.SHARES_LONGER)
     records_before = now - keep - retention.RECORDS_LONGER
-    book.execute("delete from record where msg_id < ? and time < ?", (_first_id(records_before), records_before))
+    book.execute(FORGET_RECORDS, (_first_id(records_before), records_before, SWEPT))
     records = book.db.changes()
-    book.execute("delete from shared where time < ?", (records_before,))
-    suspended = _suspend(book, now, keep, online)
+    book.execute(FORGET_SHARED, (records_before, SWEPT))
+    shared = book.db.changes()
+    here, suspended = _suspend(book, now, keep, online)
     notices = [book.changed_mark(head, owner) for head, owner in changed.values()]
-    return Expired(envelopes, shares, records, suspended, notices)
+    more = SWEPT in (letters, failed, shares, records, shared, here, suspended)
+    return Expired(letters + failed, shares, records, suspended, notices, more)
 
 
 def _letters(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head, Owner]]) -> int:
-    oldest = book.row("select time from letter order by id limit 1")
-    if oldest is None or oldest[0] >= before:
-        return 0  # letters lie in the order of time: a look at the first one saves a look at millions
-    rows = book.rows(OLD_LETTERS, (before,))
+    rows = book.rows(OLD_LETTERS, (before, SWEPT))
     for number, pos, ref, conversation, sender, seq, *run in rows:
         box = book.box(number)
         _drop(book, box, pos)
@@ -47,15 +60,15 @@ def _letters(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head,
 
 
 def _failed(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head, Owner]]) -> int:
-    query = "delete from failed where time < ? returning box, conversation, lower, seq"
-    rows = book.rows(query, (before,))
-    for number, conversation, lower, seq in rows:
+    rows = book.rows(OLD_FAILED, (before, SWEPT))
+    for number, pos, conversation, lower, seq in rows:
+        book.execute("delete from failed where box = ? and pos = ?", (number, pos))
         _expire(book, book.box(number), conversation, lower, seq, changed)
     return len(rows)
 
 
 def _shares(book: Book, before: int) -> int:
-    rows = book.rows(OLD_SHARES, (before,))
+    rows = book.rows(OLD_SHARES, (before, SWEPT))
     for number, pos, ref in rows:
         _drop(book, book.box(number), pos)
         book.release(SHARE, ref)
@@ -83,11 +96,11 @@ def _drop(book: Book, box: Box, pos: int) -> None:
         book.shelves.by_box[box.id].given_up = pos
 
 
-def _suspend(book: Book, now: int, keep: int, online: Collection[BoxId]) -> int:
+def _suspend(book: Book, now: int, keep: int, online: Collection[BoxId]) -> tuple[int, int]:
     """Note, once a day, that who is connected is there: a connection need not say anything. Suspend who is gone."""
     rows = book.rows("select id, seen from box where suspended = 0 and seen < ?", (now - retention.DAY,))
-    here = [number for number, _ in rows if number in online]
-    gone = [number for number, seen in rows if seen < now - keep and number not in online]
+    here = [number for number, _ in rows if number in online][:SWEPT]
+    gone = [number for number, seen in rows if seen < now - keep and number not in online][:SWEPT]
     for number in here:
         book.box(number).seen = now
     book.db.executemany("update box set seen = ? where id = ?", [(now, number) for number in here])
@@ -96,7 +109,7 @@ def _suspend(book: Book, now: int, keep: int, online: Collection[BoxId]) -> int:
         book.box(number).suspended = True
         for (pos,) in book.rows("select pos from entry where box = ? and kind = ?", (number, GAP)):
             _drop(book, book.box(number), pos)
-    return len(gone)
+    return len(here), len(gone)
 
 
 def _first_id(time: int) -> bytes:

@@ -264,10 +264,11 @@ class SqliteMailboxes:
         book = self.book
         state, shelf = book.box(box), book.shelves.by_box[box]
         changed: dict[int, Head] = {}
+        failed = frozenset(ack.failed) if ack.failed else ()
         if state.acked < shelf.rest:
-            self._ack_tables(state, ack, changed)
+            self._ack_tables(state, ack.pos, failed, changed)
         if shelf.letters:
-            self._ack_letters(state, shelf, ack, changed)
+            self._ack_letters(state, shelf, ack.pos, failed, changed)
         for pos in ack.recovered:
             query = "delete from failed where box = ? and pos = ? returning conversation, lower, seq"
             for conversation, lower, seq in book.rows(query, (box, pos)):
@@ -285,31 +286,33 @@ class SqliteMailboxes:
             book.tell(notices, head, state)
         return notices
 
-    def _ack_tables(self, state: Box, ack: Ack, changed: dict[int, Head]) -> None:
+    def _ack_tables(self, state: Box, upto: int, failed: Collection[int], changed: dict[int, Head]) -> None:
         """Ack what lies in tables."""
         book = self.book
-        rows = book.rows(ACKED, (state.id, ack.pos))
+        rows = book.rows(ACKED, (state.id, upto))
         for pos, kind, ref, conversation, owner, seq, time, *before in rows:
             book.release(kind, ref)
             if kind == LETTER:
                 state.stored -= 1
-                self._take(state, ack, pos, (conversation, owner, seq, time, *before), changed)
+                self._take(state, pos, failed, (conversation, owner, seq, time, *before), changed)
         if rows:
-            book.execute("delete from entry where box = ? and pos <= ?", (state.id, ack.pos))
+            book.execute("delete from entry where box = ? and pos <= ?", (state.id, upto))
 
-    def _ack_letters(self, state: Box, shelf: Shelf, ack: Ack, changed: dict[int, Head]) -> None:
+    def _ack_letters(
+        self, state: Box, shelf: Shelf, upto: int, failed: Collection[int], changed: dict[int, Head]
+    ) -> None:
         """Ack letters that are in memory."""
-        book, account, failed = self.book, state.account, ack.failed
+        book, account = self.book, state.account
         taken: list[int] = []
         for pos, letter in shelf.letters.items():
-            if pos > ack.pos:
+            if pos > upto:
                 break
             taken.append(pos)
             letter.pending -= 1
             before = letter.last_sender, letter.run_start
             if failed:
                 about = (letter.conversation, letter.owner, letter.seq, letter.time, *before)
-                self._take(state, ack, pos, about, changed)
+                self._take(state, pos, failed, about, changed)
             elif letter.owner != account.id:
                 head = book.head_by_id(letter.conversation)
                 if book.mark(head, account).deliver(needed_before(letter.seq, account.id, *before), letter.seq):
@@ -319,7 +322,12 @@ class SqliteMailboxes:
             del shelf.letters[pos]
 
     def _take(
-        self, state: Box, ack: Ack, pos: int, about: tuple[int, int, int, int, int, int], changed: dict[int, Head]
+        self,
+        state: Box,
+        pos: int,
+        failed: Collection[int],
+        about: tuple[int, int, int, int, int, int],
+        changed: dict[int, Head],
     ) -> None:
         """Note that a device has a message, or could not decrypt it."""
         conversation, owner, seq, time, last_sender, run_start = about
@@ -327,7 +335,7 @@ class SqliteMailboxes:
         if owner == account:
             return
         lower = needed_before(seq, account, last_sender, run_start)
-        if pos in ack.failed:
+        if pos in failed:
             row = (state.id, pos, conversation, lower, seq, time)
             self.book.execute("insert or ignore into failed values (?, ?, ?, ?, ?, ?)", row)
         else:

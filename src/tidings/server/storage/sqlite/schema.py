@@ -97,6 +97,14 @@ SCHEMA: Final = (
     -- What commits changed that is not in the other tables yet (see journal.py).
     create table journal (id integer primary key, changes blob not null) strict;
     """,
+    """
+    -- What is old is found by its time alone (a clock may have been ahead), and where it waits is not searched for.
+    create index letter_time on letter (time);
+    create index share_time on share (time);
+    create index shared_time on shared (time);
+    create index failed_time on failed (time);
+    create index entry_ref on entry (ref, kind);
+    """,
 )
 
 LETTER, SHARE, GAP = 0, 1, 2
