@@ -42,7 +42,7 @@ class Echo:
         self.line.hang_up(code, reason)
         self.line.close()
 
-    def on_heard(self) -> None:
+    def on_heard(self, idle: int = 0) -> None:
         """Nothing depends on it."""
 
     def on_gone(self) -> None:

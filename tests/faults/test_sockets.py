@@ -16,10 +16,16 @@ import pytest
 from support.clock import FakeClock
 from support.devices import RawDevice, Talk, befriend, join, tell, until
 from support.plain_device import PlainDevice, seed_two
-from support.raw import CONTINUATION, PING, TEXT, Answer, Closed, Line, RawSocket, frame, handshake
+from support.raw import BINARY, CONTINUATION, PING, PONG, TEXT, Answer, Closed, Line, RawSocket, frame, handshake
 from support.server import LocalInstance, local_server, server_process
-from tidings.server.domain.rates import RATES
-from tidings.server.gateway.connection import GREETING_SECONDS, MAX_GREETING, MOST_WAITING, SILENCE_SECONDS
+from tidings.server.domain.rates import RATES, Rate
+from tidings.server.gateway.connection import (
+    GREETING_SECONDS,
+    MAX_GREETING,
+    MOST_WAITING,
+    SILENCE_SECONDS,
+    Connection,
+)
 from tidings.server.gateway.line import ROOM
 from tidings.server.gateway.websocket import READ, WebSocket
 from tidings.server.ports.mailboxes import Notice
@@ -154,6 +160,7 @@ async def test_fault_06_a_device_that_does_not_read_is_closed_when_a_mebibyte_wa
 
 async def test_fault_06_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp_path: Path) -> None:
     async with local_server(tmp_path) as server:
+        server.server.doorway._gateway.frames = Rate(10**9, 1e-9)  # pings are read as fast as they come
         ada = await join(server, "ada")
         async with ada.socket(window=4_096) as deaf:
             (connection,) = server.server.registry._connections.values()
@@ -352,6 +359,40 @@ async def test_fault_11_nonsense_is_read_no_faster_than_commands(tmp_path: Path,
                 clock.advance(1)
                 await eventually(lambda: not transport.is_reading())
                 assert burst + (seconds - 1) / every <= count.value <= at_once + seconds / every
+            reading.cancel()
+
+
+SAYING_NOTHING = {
+    "pings": frame(b"", PING),
+    "pongs": frame(b"", PONG),
+    "parts of a message": frame(b"", CONTINUATION, last=False),
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("greeted", [True, False], ids=["signed in", "not signed in"])
+@pytest.mark.parametrize("what", SAYING_NOTHING)
+async def test_fault_11_frames_that_say_nothing_are_read_no_faster_than_commands(
+    tmp_path: Path, clock: FakeClock, what: str, *, greeted: bool, workers: int
+) -> None:
+    async with local_server(tmp_path, clock=clock, settings={"workers": workers}) as server:
+        ada = await join(server, "ada", now=clock.now)
+        async with RawSocket.connect(server.port) as socket:
+            if greeted:
+                await ada.greet(socket)
+            else:
+                await socket.event()
+            watched = {thing for slot in server.server.wheel._slots for thing in slot}
+            (connection,) = [thing for thing in watched if isinstance(thing, Connection)]
+            reading = asyncio.create_task(socket.rest(60))
+            await socket.write(frame(b"", BINARY, last=False))
+            await socket.write(SAYING_NOTHING[what] * (RATES["frame"].burst - 100))
+            await asyncio.sleep(0.2)
+            assert not connection._resting
+            await socket.write(SAYING_NOTHING[what] * 200)
+            await eventually(lambda: connection._resting)
+            clock.advance(1)
+            assert not connection._resting
             reading.cancel()
 
 

@@ -21,6 +21,7 @@ from support.plain_device import PlainDevice, seed_two
 from support.raw import BINARY, PING, TEXT, RawSocket, frame, handshake
 from support.server import ServerProcess, local_server, server_json, server_process
 from tidings.sdk.transport.link import Disconnected
+from tidings.server.domain.rates import Rate
 from tidings.server.gateway.line import ROOM
 from tidings.server.ports.mailboxes import Notice
 from tidings.server.workers import crew
@@ -195,6 +196,7 @@ async def test_a_device_that_does_not_read_is_closed_when_a_mebibyte_waits_for_i
 
 async def test_pongs_for_a_device_that_does_not_read_do_not_pile_up(tmp_path: Path) -> None:
     async with local_server(tmp_path, settings={"workers": 2}) as server:
+        server.server.doorway._gateway.frames = Rate(10**9, 1e-9)  # pings are read as fast as they come
         ada = await join(server, "ada")
         async with ada.socket(window=4_096) as deaf:
             (connection,) = server.server.registry._connections.values()
@@ -275,7 +277,7 @@ class Echo:
         self.line.hang_up(code, reason)
         asyncio.get_running_loop().call_later(0.1, self.line.cut)
 
-    def on_heard(self) -> None:
+    def on_heard(self, idle: int = 0) -> None:
         """Nothing depends on it."""
 
     def on_gone(self) -> None:

@@ -74,7 +74,7 @@ class Connection:
         self._ending = False
         self._heard = self._moved = gateway.wheel.now
         self._waiting = 0
-        self._frames = 0  # messages that no token has been taken for yet
+        self._frames = 0  # frames that no token has been taken for yet
         self.most = MAX_GREETING
 
     # From the socket (see Peer)
@@ -87,8 +87,9 @@ class Connection:
         self._gateway.wheel.add(self, GREETING_SECONDS)
         self.write(self._dialogue.opening(self._gateway.server_id))
 
-    def on_heard(self) -> None:
+    def on_heard(self, idle: int = 0) -> None:
         """Note that the device is alive, and how much it has sent."""
+        self._frames += idle
         self._heard = self._gateway.wheel.now
         self._pinged = False
         if self._frames:

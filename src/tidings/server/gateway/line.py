@@ -53,8 +53,11 @@ class Peer(Protocol):
     def on_ping(self, payload: bytes) -> None:
         """Handle a ping, which wants a pong."""
 
-    def on_heard(self) -> None:
-        """Note that the other side is alive: whole frames have come, and have been handled."""
+    def on_heard(self, idle: int = 0) -> None:
+        """Note that the other side is alive: whole frames have come, and have been handled.
+
+        `idle` of them, since the last call, ended no message: pings, pongs, parts.
+        """
 
     def on_violation(self, code: int, reason: str) -> None:
         """End the connection with a side that broke the protocol; nothing that it sends is heard any more."""

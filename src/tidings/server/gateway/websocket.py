@@ -86,7 +86,7 @@ class WebSocket(asyncio.BufferedProtocol):
     buffer: Final = memoryview(bytearray(READ))
 
     __slots__ = (
-        *("_closing", "_deaf", "_decoder", "_first", "_held", "_kind", "_left"),
+        *("_closing", "_deaf", "_decoder", "_first", "_held", "_idle", "_kind", "_left"),
         *("_mask", "_out", "_parts", "_peer", "_text", "_transport", "_turn", "_unsent", "is_gone"),
     )
 
@@ -106,6 +106,8 @@ class WebSocket(asyncio.BufferedProtocol):
         """Nothing at all is listened to any more."""
         self._held = b""
         """A head or a control frame that is not whole yet."""
+        self._idle = 0
+        """Frames that ended no message, and that the peer has not been told of yet."""
         self._left = 0
         """Bytes that are still to come of a data frame that came in part,"""
         self._first = 0
@@ -157,7 +159,8 @@ class WebSocket(asyncio.BufferedProtocol):
             self._deaf = True
             peer.on_violation(violation.code, violation.reason)
         if heard:
-            peer.on_heard()
+            idle, self._idle = self._idle, 0
+            peer.on_heard(idle)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -261,6 +264,8 @@ class WebSocket(asyncio.BufferedProtocol):
         first, size, length = head
         mask = bytes(rest[size - MASK : size])
         whole = len(rest) >= size + length
+        if first & CLOSE or not first & LAST:
+            self._idle += whole
         if first & CLOSE:
             if not whole:
                 self._held = data[at:]

@@ -143,7 +143,7 @@ class WorkerLine:
                 peer.on_ping(payload)
             peer.on_heard()
         elif kind == HEARD:
-            peer.on_heard()
+            peer.on_heard(*NUMBER.unpack(payload))
         elif kind == VIOLATION:
             peer.on_violation(*read_reason(payload))
 

@@ -40,7 +40,7 @@ TEXT: Final = 17
 PING: Final = 18
 """A ping. Payload: its own."""
 HEARD: Final = 19
-"""Frames came that none of the notes above stands for: the other side is alive."""
+"""The other side is alive. Payload: how many frames came that ended no message."""
 VIOLATION: Final = 20
 """The other side broke the protocol. Payload: a close code, and why."""
 GONE: Final = 21

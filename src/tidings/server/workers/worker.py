@@ -88,10 +88,10 @@ class CorePeer:
         self._told = True
         self._worker.put(write_note(self._number, PING, payload))
 
-    def on_heard(self) -> None:
+    def on_heard(self, idle: int = 0) -> None:
         """See Peer."""
-        if not self._told:
-            self._worker.put(write_note(self._number, HEARD))
+        if idle or not self._told:
+            self._worker.put(write_note(self._number, HEARD, NUMBER.pack(idle)))
         self._told = False
 
     def on_violation(self, code: int, reason: str) -> None:
