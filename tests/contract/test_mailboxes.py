@@ -335,6 +335,50 @@ async def test_a_direct_message_is_refused_when_all_devices_are_full_or_gone(sto
     assert await refused(store.send(ada, talk)) == MailboxFull()
 
 
+async def test_a_box_that_the_sweep_made_room_in_is_told_of_the_next_gap_too(store: Store) -> None:
+    talk = await store.talk("ada", "bob")
+    await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")
+    ada = await store.box("ada", "ADA-PHONE")
+    phone, tablet = await store.box("bob", "BOB-PHONE"), await store.box("bob", "BOB-TABLET")
+
+    async def send(count: int) -> None:
+        for _ in range(count):
+            seq = (await store.send(ada, talk)).seq
+            await store.ack(tablet, seq)
+
+    await send(7)
+    store.clock.advance(31 * 86_400)
+    for name, device in (("ada", "ADA-PHONE"), ("bob", "BOB-PHONE"), ("bob", "BOB-TABLET")):
+        await store.box(name, device)
+    assert (await store.mailboxes.expire(store.clock.now())).envelopes == 5
+    await send(7)
+    entries = await store.read(phone)
+    assert [type(entry) for entry in entries] == [Gap, *[Message] * 5, Gap]
+    assert [entry.first_seq for entry in entries if isinstance(entry, Gap)] == [6, 13]
+
+
+async def test_a_suspended_device_forgets_of_which_gaps_it_was_told_and_is_told_of_new_ones(store: Store) -> None:
+    talk = await store.talk("ada", "bob")
+    await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")
+    ada = await store.box("ada", "ADA-PHONE")
+    phone, tablet = await store.box("bob", "BOB-PHONE"), await store.box("bob", "BOB-TABLET")
+    for _ in range(6):
+        await store.send(ada, talk)
+        await store.ack(tablet, 9)
+    assert [type(entry) for entry in await store.read(phone)] == [*[Message] * 5, Gap]
+    store.clock.advance(31 * 86_400)
+    for name, device in (("ada", "ADA-PHONE"), ("bob", "BOB-TABLET")):
+        await store.box(name, device)
+    assert (await store.mailboxes.expire(store.clock.now())).suspended == 1
+    assert await store.read(phone) == []
+    assert await store.box("bob", "BOB-PHONE") == phone
+    for _ in range(6):
+        await store.send(ada, talk)
+        await store.ack(tablet, 19)
+    entries = await store.read(phone)
+    assert [(entry.pos, type(entry)) for entry in entries] == [*((pos, Message) for pos in range(7, 12)), (12, Gap)]
+
+
 async def test_d8_what_nobody_fetches_expires_and_the_sender_is_told(store: Store) -> None:
     talk = await store.talk("ada", "bob")
     await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")

@@ -302,11 +302,16 @@ class MemoryMailboxes(Heads):
                 mark = self.mark(entry.head, box.account)
                 if entry.frame.sender != box.account.name and mark.expire(entry.lower, entry.frame.seq):
                     changed[entry.head.id, box.account.id] = entry.head, box.account
-            box.stored = sum(isinstance(entry, Letter) for entry in self._entries[box.id].values())
+            stored = sum(isinstance(entry, Letter) for entry in self._entries[box.id].values())
+            if stored < box.stored:
+                box.stored, box.gaps = stored, NONE
             if box.id in online:
                 box.seen = now
             elif not box.suspended and box.seen < now - self._retention:
-                box.suspended = True
+                box.suspended, box.gaps = True, NONE
+                entries = self._entries[box.id]
+                for pos in [pos for pos, entry in entries.items() if isinstance(entry, Gap)]:
+                    del entries[pos]
                 suspended += 1
         old = [k for k, r in self._records.items() if r.time < now - self._retention - retention.RECORDS_LONGER]
         for key in old:

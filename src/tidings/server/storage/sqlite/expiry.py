@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import Final
 
 from tidings.server.domain import retention
-from tidings.server.domain.heads import Box, Head, Owner
+from tidings.server.domain.heads import NONE, Box, Head, Owner
 from tidings.server.domain.marks import needed_before
 from tidings.server.ports.mailboxes import BoxId, Expired
 from tidings.server.storage.sqlite.book import Book
@@ -53,6 +53,7 @@ def _letters(book: Book, before: int, changed: dict[tuple[int, int], tuple[Head,
         box = book.box(number)
         _drop(book, box, pos)
         box.stored -= 1
+        box.gaps = NONE
         book.release(LETTER, ref)
         if sender != box.account.id:
             _expire(book, box, conversation, needed_before(seq, box.account.id, *run), seq, changed)
@@ -106,9 +107,10 @@ def _suspend(book: Book, now: int, keep: int, online: Collection[BoxId]) -> tupl
     book.db.executemany("update box set seen = ? where id = ?", [(now, number) for number in here])
     book.db.executemany("update box set suspended = 1 where id = ?", [(number,) for number in gone])
     for number in gone:
-        book.box(number).suspended = True
+        box = book.box(number)
+        box.suspended, box.gaps = True, NONE
         for (pos,) in book.rows("select pos from entry where box = ? and kind = ?", (number, GAP)):
-            _drop(book, book.box(number), pos)
+            _drop(book, box, pos)
     return len(here), len(gone)
 
 
