@@ -26,6 +26,7 @@ from tidings.server.gateway.line import ROOM
 from tidings.server.ports.mailboxes import Notice
 from tidings.server.workers import crew
 from tidings.server.workers.line import WorkerLine
+from tidings.server.workers.notes import MOST
 from tidings.wire import commands as c
 from tidings.wire import events as e
 from tidings.wire.closes import Close
@@ -255,6 +256,19 @@ async def test_a_worker_that_is_stuck_is_replaced(tmp_path: Path, monkeypatch: p
         stuck.suspend()
         assert await socket.rest(SECONDS) == b""
         await eventually(lambda: stuck not in workers_of(os.getpid()) and len(workers_of(os.getpid())) == 2)
+        assert len(server.server.bounds) == 0
+
+
+async def test_a_worker_that_cannot_read_a_note_ends_and_is_replaced(tmp_path: Path) -> None:
+    async with local_server(tmp_path, settings={"workers": 2}) as server, RawSocket.connect(server.port) as socket:
+        await socket.event()
+        (broken,) = [worker for worker in workers_of(os.getpid()) if sockets_of(worker)]
+        assert server.server.crew is not None
+        (post,) = [post for post in server.server.crew._running if len(post)]
+        (number,) = post._lines
+        post.put(number, MOST, b"no number")
+        assert await socket.rest(SECONDS) == b""
+        await eventually(lambda: broken not in workers_of(os.getpid()) and len(workers_of(os.getpid())) == 2)
         assert len(server.server.bounds) == 0
 
 

@@ -6,6 +6,7 @@ ends when the core ends, whatever the core dies of.
 
 import asyncio
 import gc
+import logging
 import os
 import resource
 import select
@@ -45,6 +46,8 @@ from tidings.server.workers.notes import (
     write_note,
     write_reason,
 )
+
+LOG = logging.getLogger("tidings.workers")
 
 READ: Final = 262_144
 """Bytes that are read from the pipe at once."""
@@ -206,8 +209,17 @@ class Worker:
             size = 0
         if not size:
             _end()
+        try:
+            self._do_all(bytes(self._buffer[:size]))
+        except Exception:
+            # The notes behind it are lost, and where the next begins: this process is of no more use.
+            LOG.exception("a worker failed")
+            _end(1)
+
+    def _do_all(self, data: bytes) -> None:
+        """Do what the notes in a part of the pipe say."""
         peers = self._peers
-        for number, kind, payload in self._notes.read(bytes(self._buffer[:size])):
+        for number, kind, payload in self._notes.read(data):
             peer = peers.get(number)
             if peer is not None:
                 if kind == WRITE:
@@ -287,9 +299,9 @@ class Arrival(asyncio.Protocol):
         self._worker.arrived(self._number, transport, self._payload)  # type: ignore[arg-type] # uvloop's own class
 
 
-def _end() -> None:
+def _end(code: int = 0) -> None:
     """End at once: without the core there is nothing to do, and devices come back to the next one."""
-    os._exit(0)
+    os._exit(code)
 
 
 def _arrange() -> None:
