@@ -581,4 +581,6 @@ async def test_the_newest_connection_of_a_device_wins(tmp_path: Path) -> None:
         async with ada.socket() as older, ada.socket() as newer:
             assert await older.closed() == Close.NEWER_CONNECTION
             assert isinstance(await tell(newer, c.ListConversations(1, [], None)), e.Conversations)
-            assert online(server) == 1
+            assert online(server) == server.server.metrics.devices.value == 1
+        await eventually(lambda: online(server) == 0)
+        assert server.server.metrics.devices.value == 0

@@ -260,8 +260,8 @@ class Connection:
         dialogue.nonce = b""  # it was answered, and is never asked again
         self.caller = caller
         self.most = MAX_FRAME
-        gateway.registry.add(caller.box, self)
-        gateway.metrics.devices.inc()
+        if gateway.registry.add(caller.box, self):
+            gateway.metrics.devices.inc()
         gateway.on_seen(caller)
         await self._catch_up(hello, caller, mailbox)
 

@@ -26,12 +26,13 @@ class Registry:
     def __len__(self) -> int:
         return len(self._connections)
 
-    def add(self, box: BoxId, connection: "Connection") -> None:
-        """Note a device's connection. The newest wins."""
+    def add(self, box: BoxId, connection: "Connection") -> bool:
+        """Note a device's connection. The newest wins. Returns whether it is the only one."""
         older = self._connections.get(box)
         self._connections[box] = connection
         if older is not None:
             older.end(Close.NEWER_CONNECTION)
+        return older is None
 
     def remove(self, box: BoxId, connection: "Connection") -> bool:
         """Forget a connection. Returns whether it was the device's newest."""
