@@ -353,3 +353,25 @@ async def test_who_came_while_an_account_was_deleted_can_write(town: Town, tmp_p
             )
             await nat.send(group, "is anybody left?")
             await until(owen, lambda client: "is anybody left?" in shown(client, group))
+
+
+async def test_no_change_of_the_owner_vouches_for_whom_the_server_put_in(town: Town) -> None:
+    ada, cem = town["ada"], town["cem"]
+    view = await town.group("bob")
+    await put_in(town, view, cem.account)
+    await until(ada, lambda client: cem.account in next(v for v in client.conversations() if v.id == view.id).members)
+    held = await ada.enqueue(view.id, "before")
+    adding = asyncio.create_task(ada.add(view.id, ["@dan"]))
+    while len(ada._db.rows("select 1 from outbox")) < 2:  # noqa: ASYNC110 - the store tells it by nothing else
+        await asyncio.sleep(0)
+    await at_rest(ada)
+    assert not adding.done()
+    async with asyncio.timeout(SECONDS):
+        await ada.remove(view.id, [cem.account])  # what mends it need not wait behind
+        await adding
+    await town.agree(view.id, "ada", "bob", "dan")
+    await town.all_have(view.id, ["before"], "bob")
+    kept = ada.find_own(held)
+    assert kept is not None
+    assert kept.state != "failed"
+    assert shown(cem, view.id) == []

@@ -313,6 +313,19 @@ def test_nobody_vouches_for_a_list_while_others_speak_of_another(rosters: Roster
     assert not rosters.may_vouch(GROUP, 4, rest)
 
 
+def test_no_change_vouches_for_more_than_it_changes(rosters: Rosters) -> None:
+    roles = leading(rosters)
+    rosters.check_rest(GROUP, 3, applied(roles, {EVE: "member"}), [EVE])
+    rosters.check_rest(GROUP, 3, applied(roles, {ADA: None, CEM: "owner"}), [])
+    for lie in ({EVE: "member"}, {BOB: "admin"}):
+        with pytest.raises(Distrusted):
+            rosters.check_rest(GROUP, 3, applied(roles, lie), [])  # type: ignore[arg-type] # roles
+    rosters.claim(GROUP, CEM, Members(FAR, bytes(32), {}))
+    with pytest.raises(Distrusted):
+        rosters.check_rest(GROUP, 3, roles, [BOB])
+    rosters.check_rest(GROUP, 3, applied(roles, {CEM: None}), [CEM])
+
+
 def test_an_ordinary_member_vouches_for_nothing(started: Rosters) -> None:
     assert not started.may_vouch(GROUP, 3, applied(START, {BOB: None}))
 

@@ -41,7 +41,10 @@ class Changes:
         self._contacts = contacts
 
     def fit(self, conversation: str, change: Change) -> Ready | None:
-        """Return what a change comes to now; None if one is no member."""
+        """Return what a change comes to now; None if one is no member.
+
+        Raises Distrusted if it would vouch for what the server alone says of others.
+        """
         founding = change.roles == {self._account: "owner"}
         view = self._contacts.view(conversation)
         if view is None and founding:
@@ -49,6 +52,7 @@ class Changes:
         if view is None or (self._account not in view.members and not founding):
             return None
         after = _applied(view.roles, change.roles)
+        self._contacts.rosters.check_rest(conversation, view.epoch, after, change.roles)
         digest = members_digest(conversation, view.epoch + 1, after)
         told = Members(view.epoch + 1, digest, change.roles if len(change.roles) <= MOST_CHANGED else {})
         everyone = view.members | {account: 0 for account in change.roles if account not in view.members}

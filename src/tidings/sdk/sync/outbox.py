@@ -127,9 +127,25 @@ class Outbox:
             with contextlib.suppress(Disconnected, Distrusted):
                 while self._rows(conversation) or conversation in self._again:
                     self._again.discard(conversation)
-                    await self._step(conversation)
+                    try:
+                        await self._step(conversation)
+                    except Distrusted:
+                        if not await self._mend(conversation):
+                            raise
         finally:
             del self._lanes[conversation]
+
+    async def _mend(self, conversation: str) -> bool:
+        """Let a change that can be made go before what is held back: it may take out who is not trusted."""
+        rows = self._rows(conversation)
+        if any(row.ciphertext is not None for row in rows):
+            return False
+        for row in rows[1:]:
+            with contextlib.suppress(Distrusted):
+                if row.is_change and self._changes.fit(conversation, msgspec.json.decode(row.content, type=Change)):
+                    await self._step_change(conversation, row)
+                    return True
+        return False
 
     async def _step(self, conversation: str) -> None:
         """Send a window of messages and take in the answers."""

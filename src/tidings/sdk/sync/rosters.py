@@ -154,8 +154,23 @@ class Rosters:
         strangers = set(members) - roster.agreed.keys()
         if strangers:
             raise Distrusted(min(strangers), STRANGER)
-        for claim in self._claims(conversation):
-            if roster.rank(claim.claimant) and claim.holds(epoch, members, roster.epoch):
+        self._check_claims(roster, epoch, members, {})
+
+    def check_rest(self, conversation: str, epoch: int, roles: Roles, changed: Collection[str]) -> None:
+        """Raise Distrusted if one cannot vouch for those whom a change of one's own leaves as they are at an epoch."""
+        roster = self._roster(conversation)
+        rest: dict[str, Role] = {account: role for account, role in roles.items() if account not in changed}
+        strangers = rest.keys() - roster.agreed.keys()
+        if strangers:
+            raise Distrusted(min(strangers), STRANGER)
+        if not shrank(roster.agreed, rest):
+            raise Distrusted(min(who for who, role in rest.items() if roster.agreed[who] != role), OTHER_LIST)
+        self._check_claims(roster, epoch, rest, changed)
+
+    def _check_claims(self, roster: "_Roster", epoch: int, members: Collection[str], changed: Collection[str]) -> None:
+        for claim in self._claims(roster.conversation):
+            leads = roster.rank(claim.claimant) and claim.claimant not in changed
+            if leads and claim.holds(epoch, members, roster.epoch):
                 raise Distrusted(claim.claimant, OTHER_LIST)
 
     def may_vouch(self, conversation: str, epoch: int, roles: Roles) -> bool:
