@@ -13,17 +13,20 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import apsw
 import httpx
 import pytest
 
 from support.clock import FakeClock
+from support.devices import befriend, tell, until
 from support.plain_device import seed_two
-from support.server import ServerProcess
+from support.server import ServerProcess, local_server
 from support.stores import account, open_store
 from support.traces import samples_of, traces
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.wire import commands as c
 from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome
+from tidings.wire.events import Message
 from tidings.wire.frames import Share
 
 pytestmark = [
@@ -236,6 +239,23 @@ async def test_fault_04_when_syncs_fail_nothing_is_ticked_and_nothing_that_was_i
         await bob.connect(server.url, now())
         assert bob.bodies() == bodies
         assert [message.seq for message in bob.got.values()] == list(range(1, len(bodies) + 1))
+
+
+async def test_fault_04_what_a_commit_that_failed_has_kept_reaches_who_is_connected(tmp_path: Path) -> None:
+    failing = [False]
+
+    def on_step(step: str) -> None:
+        if step == "committed" and failing[0]:
+            failing[0] = False
+            raise apsw.IOError("planted")
+
+    async with local_server(tmp_path, on_step=on_step) as server:
+        ada, bob = await befriend(server, "ada", "bob")
+        async with ada.socket() as hers, bob.socket() as his:
+            send = (await ada.open_direct(hers, bob)).send(b"kept")
+            failing[0] = True
+            assert (await tell(hers, send)).error == UnknownOutcome()
+            assert (await until(his, Message)).ciphertext == b"kept"
 
 
 # Fault 5: a file is damaged

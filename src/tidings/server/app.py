@@ -189,7 +189,7 @@ class Server:
 
     async def start(self) -> None:
         """Open the stores, finish what a crash interrupted, begin to work. Raises Corrupt."""
-        await self.store.start()
+        await self.store.start(on_recovered=self.registry.wake_all)
         await self.database.start()
         await self.devices.settle()
         await self.supply.load(self.keys)

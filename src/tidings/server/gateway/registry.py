@@ -62,6 +62,10 @@ class Registry:
                 if len(self._woken) == 1:
                     asyncio.get_running_loop().call_soon(self._drain_woken)
 
+    def wake_all(self) -> None:
+        """Let the mailboxes of all who are connected be drained."""
+        self.wake(list(self._connections))
+
     def deliver(self, message: Message, boxes: Sequence[BoxId], places: Iterable[tuple[BoxId, Pos]]) -> None:
         """See Wakes. The message is encoded once; only its position differs."""
         connections, live = self._connections, set[BoxId]()

@@ -78,9 +78,9 @@ class Database:
         self.batches = 0
         self.jobs = 0
 
-    async def start(self) -> None:
-        """Open the file, or make it. Raises Corrupt."""
-        self._loop = asyncio.get_running_loop()
+    async def start(self, on_recovered: Callable[[], object] = lambda: None) -> None:
+        """Open the file, or make it. Raises Corrupt. For `on_recovered` see SqliteMailboxes."""
+        self._loop, self._on_recovered = asyncio.get_running_loop(), on_recovered
         self._thread.start(self._loop)
         self._room.enter(self._loop)
         await self._thread.run(lambda: check(self._path, self._vfs))
@@ -354,9 +354,9 @@ class Database:
         if error is not None:
             self._loop.call_later(RETRY_SECONDS, self._recover)
             return
-        self._busy = False
-        self.ready = not self._stopped
+        self._busy, self.ready = False, not self._stopped
         LOG.warning("the database works again")
+        self._on_recovered()
 
     def _reopen(self) -> None:
         with contextlib.suppress(apsw.Error):

@@ -2,7 +2,7 @@
 
 import hashlib
 from asyncio import Future
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -55,9 +55,12 @@ class SqliteMailboxes:
         self.database = Database(path, SCHEMA, on_step=on_step, vfs=vfs)
         self.database.memory = self.book = Book(self.database, clock, server_id)
 
-    async def start(self) -> None:
-        """Open the store. Raises Corrupt."""
-        await self.database.start()
+    async def start(self, on_recovered: Callable[[], object] = lambda: None) -> None:
+        """Open the store. Raises Corrupt.
+
+        `on_recovered` is called when it works again after a failure: mailboxes may hold what nobody was told of.
+        """
+        await self.database.start(on_recovered)
 
     async def stop(self) -> None:
         """Finish what was begun, and close."""
