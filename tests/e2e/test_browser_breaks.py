@@ -105,6 +105,49 @@ async def test_a_tab_that_writes_without_running_the_engine_sees_everything_that
         await second.sees("to both")
 
 
+# A lane that is asked for by what is no key of a database breaks.
+BREAK = """() => {
+  const channel = new BroadcastChannel("tidings");
+  channel.postMessage({ type: "call", id: crypto.randomUUID(), method: "wake", args: [true] });
+  channel.close();
+}"""
+OWNERS = """async () => {
+  const channel = new BroadcastChannel("tidings");
+  const takers = {};
+  let another = null;
+  channel.onmessage = ({ data }) => {
+    if (data.type === "taken") takers[data.id] = (takers[data.id] ?? 0) + 1;
+    if (data.type === "result") another?.();
+  };
+  for (let count = 0; count < 20; count += 1) {
+    const answered = new Promise((resolve) => (another = resolve));
+    const waited = new Promise((resolve) => setTimeout(resolve, 200));
+    channel.postMessage({ type: "call", id: crypto.randomUUID(), method: "status", args: [] });
+    await Promise.all([Promise.race([answered, waited]), waited]);
+  }
+  channel.close();
+  return Math.max(...Object.values(takers));
+}"""
+
+
+async def test_an_engine_that_breaks_is_over_before_another_one_runs(browser: Browser, tmp_path: Path) -> None:
+    async with ada_and_bob(browser, tmp_path) as story:
+        second = await second_tab(story)
+        await second.open("Bob")
+        # The first tab, whose engine breaks, can do nothing meanwhile: not even end its worker.
+        async with story.ada.page.expect_event("dialog") as opened:
+            freezing = asyncio.create_task(story.ada.page.evaluate("alert('frozen')"))
+        dialog = await opened.value
+        await second.page.evaluate(BREAK)
+        assert await second.page.evaluate(OWNERS) == 1
+        await dialog.accept()
+        await freezing
+        await second.write("after it broke")
+        await second.sees_tick("after it broke", "delivered")
+        assert [text for text in story.ada.complaints if "the engine stopped" not in text] == []
+        story.ada.complaints.clear()
+
+
 async def test_a_store_that_is_rolled_back_writes_with_a_new_session(tmp_path: Path) -> None:
     """A profile is copied, used on, and put back: no index of a session that was used is used again."""
     folder, copy = tmp_path / "profile", tmp_path / "copy"

@@ -13,18 +13,31 @@ const say = (envelope: Envelope) => channel.postMessage(envelope);
 const seen = new Set<string>();
 const MOST_SEEN = 10_000;
 
+/** Runs the engine; does not end, so that the lock goes with this worker and not before. */
 async function own(): Promise<never> {
-  let fail: (error: unknown) => void;
-  const broken = new Promise<never>((_, reject) => (fail = reject));
+  await start().catch(fail);
+  return new Promise(() => {});
+}
+
+async function start(): Promise<void> {
   const emit = (happening: Extract<Envelope, { type: "happening" }>["happening"]) => {
     say({ type: "happening", happening });
   };
-  const service = await Service.open(emit, (error) => fail(error));
+  const service = await Service.open(emit, fail);
   channel.onmessage = ({ data }: MessageEvent<Envelope>) => {
     if (data.type === "call") void carryOut(service, data);
   };
   say({ type: "owner" });
-  return broken;
+}
+
+/**
+ * Ends an engine that broke (a library that panicked, a database that was closed) with its worker; the tab starts
+ * another one, which opens everything anew. Nobody else may run an engine while this one still might.
+ */
+function fail(error: unknown): void {
+  console.error("the engine stopped:", error);
+  postMessage("broken");
+  self.close();
 }
 
 async function carryOut(service: Service, { id, method, args }: Extract<Envelope, { type: "call" }>): Promise<void> {
@@ -40,11 +53,4 @@ async function carryOut(service: Service, { id, method, args }: Extract<Envelope
   }
 }
 
-// An engine that broke (a library that panicked, a database that was closed) ends with its worker; the tab
-// starts another one, which opens everything anew.
-navigator.locks
-  .request(LOCK, own)
-  .catch((error: unknown) => {
-    console.error("the engine stopped:", error);
-    postMessage("broken");
-  });
+navigator.locks.request(LOCK, own).catch(fail);
