@@ -66,7 +66,6 @@ export interface NewDeviceKeys {
 
 /** Key shares to send; `done` when the server has them. */
 export interface KeyShares {
-  readonly session: string | null;
   readonly shares: readonly Addressed[];
   done(): Promise<void>;
 }
@@ -391,6 +390,6 @@ export class Machine {
         await this.machine.markRequestAsSent(request.id, RequestType.ToDevice, "{}");
       }
     };
-    return { session: null, shares, done };
+    return { shares, done };
   }
 }

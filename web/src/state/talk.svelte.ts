@@ -144,7 +144,7 @@ export class Talk {
     this.draft = "";
     this.stopTyping();
     try {
-      await sendDraft(this.db, this.id, text, Date.now());
+      await sendDraft(this.db, this.id, text);
     } catch (error) {
       if (this.draft === "") this.draft = text; // the person still has it, in the composer
       throw error;
@@ -155,7 +155,7 @@ export class Talk {
   }
 
   async retry(key: string): Promise<void> {
-    if (!(await retry(this.db, key, Date.now()))) return;
+    if (!(await retry(this.db, key))) return;
     this.client.changed(this.id);
     await this.client.call("wake", this.id);
   }

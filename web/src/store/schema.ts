@@ -132,7 +132,6 @@ export interface ShareRow {
   readonly number?: number;
   readonly id: Uint8Array;
   readonly conversation: string;
-  readonly session: string | null;
   readonly shares: readonly { account: string; device: string; ciphertext: Uint8Array }[];
 }
 
@@ -163,6 +162,8 @@ export interface Settings {
   mailboxId: Uint8Array;
   lastPos: number;
   marksSince: number;
+  /** Milliseconds by which the server's clock was ahead of this device's at the last connection. */
+  ahead: number;
   /** Whether all conversations were asked for once. */
   listed: boolean;
   /** Whether the store was found to be an old copy, and keys must be replaced. */

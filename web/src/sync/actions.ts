@@ -11,30 +11,34 @@ import { newMsgId, toHex } from "../wire/ids";
 export const MAX_TEXT_BYTES = 65_536;
 
 /** Puts what was written into the outbox, and empties the draft with it. */
-export function sendDraft(db: Database, conversation: string, text: string, now: number): Promise<void> {
+export function sendDraft(db: Database, conversation: string, text: string): Promise<void> {
   return write(db, ["settings", "outbox", "messages", "conversations"], async (tx) => {
-    await queue(tx, conversation, { t: "text", text }, now);
+    await queue(tx, conversation, { t: "text", text });
     await changeDraft(tx, conversation, "");
   });
 }
 
 /** Puts one's name into the outbox of a conversation that has opened, once. */
-export function queueProfile(db: Database, conversation: string, now: number): Promise<boolean> {
+export function queueProfile(db: Database, conversation: string): Promise<boolean> {
   return write(db, ["settings", "outbox", "messages", "conversations"], async (tx) => {
     const store = tx.objectStore("conversations");
     const row = await store.get(conversation);
     if (!row || row.greeted) return false;
     await store.put({ ...row, greeted: true });
-    await queue(tx, conversation, { t: "profile" }, now);
+    await queue(tx, conversation, { t: "profile" });
     return true;
   });
 }
 
 /** Over `settings`, `outbox`, `messages` and `conversations`. */
-async function queue(tx: Transaction, conversation: string, body: OutboxRow["body"], now: number): Promise<void> {
+async function queue(tx: Transaction, conversation: string, body: OutboxRow["body"]): Promise<void> {
   const settings = tx.objectStore("settings");
-  const [account, device] = await Promise.all([settings.get("account"), settings.get("device")]);
+  const [account, device, ahead] = await Promise.all(
+    (["account", "device", "ahead"] as const).map((name) => settings.get(name)),
+  );
   if (typeof account !== "string" || typeof device !== "string") throw new Error("not signed in");
+  // By the server's clock, which refuses what seems to come from the future or from long ago.
+  const now = Date.now() + (typeof ahead === "number" ? ahead : 0);
   const msgId = newMsgId(now);
   const key = messageKey(account, device, toHex(msgId));
   const row: OutboxRow = { key, msgId, conversation, body, time: now, sealed: null };
@@ -54,12 +58,12 @@ async function queue(tx: Transaction, conversation: string, body: OutboxRow["bod
 }
 
 /** Takes a failed message out of the conversation and puts its text into the outbox anew. */
-export function retry(db: Database, key: string, now: number): Promise<boolean> {
+export function retry(db: Database, key: string): Promise<boolean> {
   return write(db, ["settings", "outbox", "messages", "conversations"], async (tx) => {
     const row = await tx.objectStore("messages").get(key);
     if (!row || row.state !== "failed" || row.text === null) return false;
     await tx.objectStore("messages").delete(key);
-    await queue(tx, row.conversation, { t: "text", text: row.text }, now);
+    await queue(tx, row.conversation, { t: "text", text: row.text });
     return true;
   });
 }

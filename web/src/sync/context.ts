@@ -18,7 +18,8 @@ export type Held = "elsewhere" | "outdated";
 
 export class Context {
   private current: Link | null = null;
-  private ahead = 0;
+  /** Milliseconds by which the server's clock is ahead of this device's, as far as it is known. */
+  ahead = 0;
 
   constructor(
     readonly db: Database,

@@ -28,7 +28,6 @@ export class Shares {
       const row: ShareRow = {
         id: crypto.getRandomValues(new Uint8Array(16)),
         conversation,
-        session: null,
         shares: part.map(({ account, device, ciphertext }) => ({ account, device, ciphertext })),
       };
       await tx.objectStore("shares").add(row);
