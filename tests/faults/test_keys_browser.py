@@ -64,6 +64,48 @@ async def test_a_key_that_was_lost_on_its_way_to_a_browser_is_asked_for(browser:
             await expect(ada.log.get_by_text("missing")).to_have_count(0)
 
 
+TAKE_SEALED = """async () => {
+  const done = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const db = await done(indexedDB.open("tidings"));
+  do {
+    window.sealed = await done(db.transaction("sealed").objectStore("sealed").getAll());
+  } while (window.sealed.length === 0);
+  db.close();
+}"""
+PUT_SEALED_BACK = """async (text) => {
+  const done = (request) => new Promise((resolve) => (request.onsuccess = () => resolve(request.result)));
+  const db = await done(indexedDB.open("tidings"));
+  const tx = db.transaction(["sealed", "messages"], "readwrite");
+  const rows = await done(tx.objectStore("messages").getAll());
+  for (const row of rows) if (row.text === text) await done(tx.objectStore("messages").delete(row.key));
+  for (const row of window.sealed) await done(tx.objectStore("sealed").put(row));
+  db.close();
+}"""
+
+
+async def test_what_the_end_of_a_browser_kept_from_being_opened_is_opened_by_the_key_that_has_come(
+    browser: Browser, tmp_path: Path
+) -> None:
+    async with malicious_server(tmp_path) as server, browser_person(browser, server.url) as ada:
+        await ada.register(await server.invite(), "ada")
+        bob_store = await new_person(server, tmp_path, "bob", await ada.invite())
+        async with online(bob_store) as bob:
+            await bob.send("@ada", "before")
+        await ada.open("Bob")
+        await ada.sees("before")
+        # Another run of the program, another session.
+        async with online(bob_store) as bob:
+            server.mailboxes.loses = lambda sender, _: sender.device == bob.device
+            await bob.send("@ada", "the key comes late")
+            await ada.page.evaluate(TAKE_SEALED)
+            server.mailboxes.loses = lambda _sender, _share: False
+            await ada.sees("the key comes late")
+        # As if the browser had ended when the key had been taken in, and nothing been opened by it yet.
+        await ada.page.evaluate(PUT_SEALED_BACK, "the key comes late")
+        await ada.page.reload()
+        await ada.sees("the key comes late")
+
+
 async def test_a_key_that_was_lost_on_its_way_from_a_browser_is_asked_for(browser: Browser, tmp_path: Path) -> None:
     async with malicious_server(tmp_path) as server, browser_person(browser, server.url) as ada:
         await ada.register(await server.invite(), "ada")

@@ -226,6 +226,7 @@ export class Engine {
         await set(tx, { lastPos: ready.pos, restored: true });
       }
     });
+    for (const ack of await this.inbox.unheard(ready.pos)) link.tell(ack);
     return rest;
   }
 

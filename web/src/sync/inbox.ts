@@ -2,21 +2,26 @@
 
 import { CannotOpen } from "../crypto/bodies";
 import { KEY_ANSWER, KEY_REQUEST, type Said } from "../crypto/machine";
-import { write } from "../store/database";
+import { setting, write } from "../store/database";
 import { decodeServerFrame, encodeServerFrame } from "../wire/codec";
 import { ContentShape, KeyRequestShape } from "../wire/content";
 import { megolmIndex, unpackMegolm } from "../wire/envelope";
-import type { KeyShare, Message } from "../wire/frames";
+import type { Ack, KeyShare, Message } from "../wire/frames";
 import { Malformed, toBase64 } from "../wire/shape";
 import type { Contacts } from "./contacts";
 import type { Context, Turnstile } from "./context";
 import { Keeping, type Hashed, type Opened, type Stored } from "./keeping";
+import { Disconnected } from "./link";
 import type { KeyRequests } from "./requests";
 import { digest } from "./timeline";
 
 const BATCH = 50;
+/** The most positions that an ack names. */
+const MOST_NAMED = 1_000;
 
 export class Inbox {
+  private hasTried = false;
+
   constructor(
     private readonly context: Context,
     private readonly contacts: Contacts,
@@ -37,20 +42,48 @@ export class Inbox {
     }
   }
 
-  /** Opens what was kept but not opened when the engine was stopped. */
+  /** Opens what was kept but not opened when the engine was stopped, and what its key may have come for just then. */
   async resume(): Promise<void> {
-    const kept = await this.context.db.getAll("inbox");
-    if (kept.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
+    const { db, machine } = this.context;
+    if (!this.hasTried) machine.arrived.push(...(await this.missed()));
+    this.hasTried = true;
+    const kept = await db.getAll("inbox");
+    if (kept.length + machine.arrived.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
+  }
+
+  /** Returns what was acknowledged above `heard`, the highest position whose ack came through, once more. */
+  async unheard(heard: number): Promise<Ack[]> {
+    const { db } = this.context;
+    const last = (await setting(db, "lastPos")) ?? 0;
+    if (heard >= last) return [];
+    const failed = await db.getAllKeys("sealed", IDBKeyRange.lowerBound(heard, true));
+    const acks: Ack[] = [];
+    while (failed.length > 0) {
+      const part = failed.splice(0, MOST_NAMED);
+      acks.push({ t: "ack", pos: part.at(-1)!, failed: part, recovered: [] });
+    }
+    return [...acks, { t: "ack", pos: last, failed: [], recovered: [] }];
+  }
+
+  /** Returns the sessions that sealed messages wait for. */
+  private async missed(): Promise<[string, string][]> {
+    const missed: [string, string][] = [];
+    const index = this.context.db.transaction("sealed").store.index("session");
+    for (let at = await index.openKeyCursor(null, "nextunique"); at; at = await at.continue()) missed.push(at.key);
+    return missed.filter(([, session]) => session !== "");
   }
 
   private async process(entries: readonly Stored[]): Promise<void> {
     await this.meet(entries);
     const shares = entries.filter((entry) => entry.t === "key_share");
     const said = shares.length > 0 ? await this.receive(shares) : [];
-    const recovered = await this.openSealed();
+    const { arrived } = this.context.machine;
+    const count = arrived.length;
+    const recovered = await this.openSealed(arrived);
     const opened: Opened[] = [];
     for (const entry of entries) if (entry.t === "message") opened.push(await this.open(entry, false));
     await this.keep(entries, opened, recovered);
+    arrived.splice(0, count);
     for (const one of said) this.answer(one);
   }
 
@@ -103,23 +136,21 @@ export class Inbox {
     }
   }
 
-  /** Opens what waited for keys that have come. */
-  private async openSealed(): Promise<Opened[]> {
-    const opened: Opened[] = [];
-    const { machine, db } = this.context;
-    while (machine.arrived.length > 0) {
-      const [conversation, session] = machine.arrived.shift()!;
-      for (const row of await db.getAllFromIndex("sealed", "session", [conversation, session])) {
-        opened.push(await this.open(decodeServerFrame(row.frame) as Message, true));
+  /** Opens what waited for keys that have come: for sessions, each as [conversation, session]. */
+  private async openSealed(sessions: readonly [string, string][]): Promise<Opened[]> {
+    const opened = new Map<number, Opened>();
+    for (const session of sessions) {
+      for (const { pos, frame } of await this.context.db.getAllFromIndex("sealed", "session", session)) {
+        if (!opened.has(pos)) opened.set(pos, await this.open(decodeServerFrame(frame) as Message, true));
       }
     }
-    return opened.filter(({ content }) => content !== null);
+    return [...opened.values()].filter(({ content }) => content !== null);
   }
 
   /** Writes down what entries say, in one transaction, and acknowledges them. */
   private async keep(entries: readonly Stored[], opened: Opened[], recovered: Opened[]): Promise<void> {
     const { db, account } = this.context;
-    const last = entries.at(-1)!.pos;
+    const last = entries.at(-1)?.pos ?? 0;
     const all = await Promise.all([...recovered, ...opened].map(withHash));
     const { news, upTo } = await write(db, [...Keeping.stores], async (tx) => {
       const keeping = new Keeping(tx, account, this.context.now());
@@ -128,10 +159,22 @@ export class Inbox {
       return { news: keeping.news, upTo: await keeping.upTo(last) };
     });
     const found = recovered.map(({ message }) => message.pos);
-    this.context.tell({ t: "ack", pos: upTo, failed: news.failed, recovered: found });
+    this.acknowledge({ t: "ack", pos: upTo, failed: news.failed, recovered: found.splice(0, MOST_NAMED) });
+    while (found.length > 0) {
+      this.acknowledge({ t: "ack", pos: upTo, failed: [], recovered: found.splice(0, MOST_NAMED) });
+    }
     for (const conversation of news.changed) this.context.emit({ kind: "changed", conversation });
     for (const one of news.named) this.context.emit({ kind: "account", account: one });
     if (news.failed.length > 0) this.requests.wake();
+  }
+
+  /** What is kept is told of, whether or not the line still is there; `unheard` repeats the ack. */
+  private acknowledge(ack: Ack): void {
+    try {
+      this.context.tell(ack);
+    } catch (error) {
+      if (!(error instanceof Disconnected)) throw error;
+    }
   }
 }
 
