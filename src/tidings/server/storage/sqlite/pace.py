@@ -8,8 +8,8 @@ MUCH: Final = 8.0
 """Jobs that come within PACE, on average: a quarter of what the loop can do. With less it rests for nothing."""
 LONG: Final = 0.1
 """Seconds: a pause is counted as no longer."""
-ENOUGH: Final = 64
-"""Jobs that are worth a commit at once."""
+ENOUGH: Final = 16
+"""Jobs that are worth a commit at once: a larger one costs each of them hardly less."""
 
 
 class Pace:
