@@ -161,6 +161,11 @@ export interface Settings {
   name: string;
   mailboxId: Uint8Array;
   lastPos: number;
+  /**
+   * Positions of what was sealed and is opened, until it is known that the server heard of it; `told` is what the ack
+   * that named them said was kept.
+   */
+  recovered: readonly { readonly pos: number; readonly told: number }[];
   marksSince: number;
   /** Milliseconds by which the server's clock was ahead of this device's at the last connection. */
   ahead: number;

@@ -218,7 +218,7 @@ export class Engine {
     await write(db, ["settings", "sealed", "inbox"], async (tx) => {
       await set(tx, { ahead: this.context.ahead });
       if (!isSame) {
-        await set(tx, { mailboxId: ready.mailbox_id, lastPos: 0 });
+        await set(tx, { mailboxId: ready.mailbox_id, lastPos: 0, recovered: [] });
         await tx.objectStore("sealed").clear();
         await tx.objectStore("inbox").clear();
       } else if (ready.pos > lastPos) {

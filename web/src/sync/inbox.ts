@@ -2,7 +2,7 @@
 
 import { CannotOpen } from "../crypto/bodies";
 import { KEY_ANSWER, KEY_REQUEST, type Said } from "../crypto/machine";
-import { setting, write } from "../store/database";
+import { set, setting, write } from "../store/database";
 import { decodeServerFrame, encodeServerFrame } from "../wire/codec";
 import { ContentShape, KeyRequestShape } from "../wire/content";
 import { megolmIndex, unpackMegolm } from "../wire/envelope";
@@ -51,17 +51,25 @@ export class Inbox {
     if (kept.length + machine.arrived.length > 0) await this.process(kept.map(({ frame }) => decodeServerFrame(frame) as Stored));
   }
 
-  /** Returns what was acknowledged above `heard`, the highest position whose ack came through, once more. */
+  /**
+   * Returns what was acknowledged above `heard`, the highest position whose ack came through, once more.
+   *
+   * What was recovered is forgotten when an ack of a higher position came through: the line keeps them in order, and
+   * each line is told of it before that.
+   */
   async unheard(heard: number): Promise<Ack[]> {
     const { db } = this.context;
+    const known = (await setting(db, "recovered")) ?? [];
+    const recovered = known.filter(({ told }) => told >= heard);
+    if (recovered.length < known.length) await write(db, ["settings"], (tx) => set(tx, { recovered }));
+    const acks = recoveredAcks(
+      heard,
+      recovered.map(({ pos }) => pos),
+    );
     const last = (await setting(db, "lastPos")) ?? 0;
-    if (heard >= last) return [];
-    const failed = await db.getAllKeys("sealed", IDBKeyRange.lowerBound(heard, true));
-    const acks: Ack[] = [];
-    while (failed.length > 0) {
-      const part = failed.splice(0, MOST_NAMED);
-      acks.push({ t: "ack", pos: part.at(-1)!, failed: part, recovered: [] });
-    }
+    if (heard >= last) return acks;
+    const sealed = await db.getAllKeys("sealed", IDBKeyRange.lowerBound(heard, true));
+    for (const failed of parts(sealed)) acks.push({ t: "ack", pos: failed.at(-1)!, failed, recovered: [] });
     return [...acks, { t: "ack", pos: last, failed: [], recovered: [] }];
   }
 
@@ -152,23 +160,23 @@ export class Inbox {
     const { db, account } = this.context;
     const last = entries.at(-1)?.pos ?? 0;
     const all = await Promise.all([...recovered, ...opened].map(withHash));
+    const found = recovered.map(({ message }) => message.pos);
     const { news, upTo } = await write(db, [...Keeping.stores], async (tx) => {
       const keeping = new Keeping(tx, account, this.context.now());
       for (const one of all) await keeping.message(one);
       for (const entry of entries) await keeping.done(entry);
-      return { news: keeping.news, upTo: await keeping.upTo(last) };
+      const kept = await keeping.upTo(last);
+      await keeping.recovered(found, kept);
+      return { news: keeping.news, upTo: kept };
     });
-    const found = recovered.map(({ message }) => message.pos);
-    this.acknowledge({ t: "ack", pos: upTo, failed: news.failed, recovered: found.splice(0, MOST_NAMED) });
-    while (found.length > 0) {
-      this.acknowledge({ t: "ack", pos: upTo, failed: [], recovered: found.splice(0, MOST_NAMED) });
-    }
+    this.acknowledge({ t: "ack", pos: upTo, failed: news.failed, recovered: [] });
+    for (const ack of recoveredAcks(upTo, found)) this.acknowledge(ack);
     for (const conversation of news.changed) this.context.emit({ kind: "changed", conversation });
     for (const one of news.named) this.context.emit({ kind: "account", account: one });
     if (news.failed.length > 0) this.requests.wake();
   }
 
-  /** What is kept is told of, whether or not the line still is there; `unheard` repeats the ack. */
+  /** What is kept is told of, whether or not the line still is there; `unheard` repeats the acks. */
   private acknowledge(ack: Ack): void {
     try {
       this.context.tell(ack);
@@ -176,6 +184,17 @@ export class Inbox {
       if (!(error instanceof Disconnected)) throw error;
     }
   }
+}
+
+/** Returns acks that name what was recovered, and say that everything up to `kept` is kept. */
+function recoveredAcks(kept: number, positions: readonly number[]): Ack[] {
+  return parts(positions).map((recovered) => ({ t: "ack", pos: kept, failed: [], recovered }));
+}
+
+/** Returns positions in parts that an ack may name. */
+function parts(positions: readonly number[]): number[][] {
+  const count = Math.ceil(positions.length / MOST_NAMED);
+  return Array.from({ length: count }, (_, part) => positions.slice(part * MOST_NAMED, (part + 1) * MOST_NAMED));
 }
 
 async function withHash(opened: Opened): Promise<Hashed> {

@@ -2,7 +2,7 @@
 
 import { isTrusted } from "../crypto/directory";
 import { set, type Store, type Transaction } from "../store/database";
-import type { ChainRow } from "../store/schema";
+import type { ChainRow, Settings } from "../store/schema";
 import { encodeServerFrame } from "../wire/codec";
 import type { Content } from "../wire/content";
 import type { Gap, KeyShare, Message } from "../wire/frames";
@@ -80,6 +80,13 @@ export class Keeping {
     const lastPos = Math.max(pos, before);
     await set(this.tx, { lastPos });
     return lastPos;
+  }
+
+  /** Notes what was sealed and is opened: `told` is what the ack that names it says is kept. */
+  async recovered(positions: readonly number[], told: number): Promise<void> {
+    if (positions.length === 0) return;
+    const before = (await this.tx.objectStore("settings").get("recovered")) as Settings["recovered"] | undefined;
+    await set(this.tx, { recovered: [...(before ?? []), ...positions.map((pos) => ({ pos, told }))] });
   }
 
   /** Keeps what could not be opened as it came, until its key does. */

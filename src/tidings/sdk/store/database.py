@@ -157,6 +157,11 @@ SCHEMA: Final = (
     alter table roster add column told text not null default '{}';
     alter table roster add column told_epoch integer not null default 0;
     """,
+    """
+    -- Positions of what was sealed and is opened, until it is known that the server heard of it; `told` is what the ack
+    -- that named them said was kept.
+    create table recovered (pos integer primary key, told integer not null) strict;
+    """,
 )
 
 

@@ -199,6 +199,7 @@ class Engine:
             if ready.mailbox_id != mailbox_id:
                 db.set(mailbox_id=ready.mailbox_id, last_pos=0)
                 db.run("delete from sealed")
+                db.run("delete from recovered")
             elif ready.pos > last_pos:
                 self._was_restored(ready.pos)
         for ack in self.inbox.unheard(ready.pos):

@@ -58,9 +58,14 @@ class Inbox:
             with self._db.transaction():
                 for entry in part:
                     self._keep(entry, batch)
-                self._db.set(last_pos=part[-1].pos)
-            with contextlib.suppress(Disconnected):  # what is kept is told of all the same; `unheard` repeats the ack
-                self._state.link.tell(c.Ack(part[-1].pos, batch.failed, batch.recovered))
+                last = part[-1].pos
+                self._db.set(last_pos=last)
+                self._db.many(
+                    "insert or replace into recovered values (?, ?)", [(pos, last) for pos in batch.recovered]
+                )
+            with contextlib.suppress(Disconnected):  # what is kept is told of all the same; `unheard` repeats the acks
+                for ack in [c.Ack(last, batch.failed), *_recovered(last, batch.recovered)]:
+                    self._state.link.tell(ack)
             for event in batch.events:
                 self._state.emit(event)
             for device, request in batch.requests:
@@ -71,14 +76,18 @@ class Inbox:
                 await self._contacts.settle(batch.groups)
 
     def unheard(self, heard: int) -> Iterator[c.Ack]:
-        """Yield what was acknowledged above `heard`, the highest position whose ack came through, once more."""
+        """Yield what was acknowledged above `heard`, the highest position whose ack came through, once more.
+
+        What was recovered is forgotten when an ack of a higher position came through: the line keeps them in order, and
+        each line is told of it before that.
+        """
+        self._db.run("delete from recovered where told < ?", heard)
+        yield from _recovered(heard, [pos for (pos,) in self._db.rows("select pos from recovered order by pos")])
         last: int = self._db.setting("last_pos", 0)
         if heard < last:
             rows = self._db.rows("select pos from sealed where pos > ? order by pos", heard)
-            failed = [pos for (pos,) in rows]
-            for start in range(0, len(failed), MAX_FAILED):
-                part = failed[start : start + MAX_FAILED]
-                yield c.Ack(part[-1], part)
+            for failed in _parts([pos for (pos,) in rows]):
+                yield c.Ack(failed[-1], failed)
             yield c.Ack(last)
 
     async def _meet(self, entries: Sequence[e.Stored]) -> None:
@@ -216,3 +225,13 @@ class Inbox:
                     continue
             self._db.run("delete from sealed where pos = ?", message.pos)
             batch.recovered.append(message.pos)
+
+
+def _recovered(kept: int, positions: Sequence[int]) -> Iterator[c.Ack]:
+    """Return acks that name what was recovered, and say that everything up to `kept` is kept."""
+    return (c.Ack(kept, recovered=part) for part in _parts(positions))
+
+
+def _parts(positions: Sequence[int]) -> Iterator[list[int]]:
+    """Return positions in parts that an ack may name."""
+    return (list(positions[start : start + MAX_FAILED]) for start in range(0, len(positions), MAX_FAILED))
