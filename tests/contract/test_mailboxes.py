@@ -271,6 +271,7 @@ async def test_d9_a_removed_device_gets_nothing_more_and_a_new_one_only_what_com
     assert await refused(store.read(phone)) == NotAllowed()
     assert await refused(store.ack(phone, 1)) == NotAllowed()
     assert await store.mailboxes.find(Address(account("bob"), "BOB-PHONE")) is None
+    assert await refused(store.mailboxes.note_seen(phone)) == NotAllowed()
     await store.send(ada, talk, b"later")
     assert [entry.ciphertext for entry in await store.read(tablet) if isinstance(entry, Message)] == [b"later"]
 
@@ -349,7 +350,7 @@ async def test_a_box_that_the_sweep_made_room_in_is_told_of_the_next_gap_too(sto
     await send(7)
     store.clock.advance(31 * 86_400)
     for name, device in (("ada", "ADA-PHONE"), ("bob", "BOB-PHONE"), ("bob", "BOB-TABLET")):
-        await store.box(name, device)
+        await store.greet(name, device)
     assert (await store.mailboxes.expire(store.clock.now())).envelopes == 5
     await send(7)
     entries = await store.read(phone)
@@ -368,10 +369,10 @@ async def test_a_suspended_device_forgets_of_which_gaps_it_was_told_and_is_told_
     assert [type(entry) for entry in await store.read(phone)] == [*[Message] * 5, Gap]
     store.clock.advance(31 * 86_400)
     for name, device in (("ada", "ADA-PHONE"), ("bob", "BOB-TABLET")):
-        await store.box(name, device)
+        await store.greet(name, device)
     assert (await store.mailboxes.expire(store.clock.now())).suspended == 1
     assert await store.read(phone) == []
-    assert await store.box("bob", "BOB-PHONE") == phone
+    assert await store.greet("bob", "BOB-PHONE") == phone
     for _ in range(6):
         await store.send(ada, talk)
         await store.ack(tablet, 19)
@@ -391,7 +392,7 @@ async def test_d8_what_nobody_fetches_expires_and_the_sender_is_told(store: Stor
     store.clock.advance(20 * 86_400)
     await store.send(ada, talk)
     store.clock.advance(11 * 86_400)
-    await store.box("bob", "BOB-PHONE")
+    await store.greet("bob", "BOB-PHONE")
     expired = await store.mailboxes.expire(store.clock.now())
     assert (expired.envelopes, expired.shares) == (3, 0)
     (told,) = [notice.event for notice in expired.notices]
@@ -453,12 +454,14 @@ async def test_a_device_unseen_for_the_whole_retention_is_suspended_until_it_ret
     await store.devices("bob", 2, "BOB-PHONE", "BOB-TABLET")
     ada, phone = await store.box("ada", "ADA-PHONE"), await store.box("bob", "BOB-PHONE")
     store.clock.advance(31 * 86_400)
-    await store.box("ada", "ADA-PHONE")
-    await store.box("bob", "BOB-TABLET")
+    await store.greet("ada", "ADA-PHONE")
+    await store.greet("bob", "BOB-TABLET")
+    assert await store.box("bob", "BOB-PHONE") == phone, "anybody may look for it"
     assert (await store.mailboxes.expire(store.clock.now())).suspended == 1
+    assert await store.box("bob", "BOB-PHONE") == phone
     await store.send(ada, talk)
     assert await store.read(phone) == []
-    assert await store.box("bob", "BOB-PHONE") == phone
+    assert await store.greet("bob", "BOB-PHONE") == phone
     await store.send(ada, talk)
     assert [entry.seq for entry in await store.read(phone) if isinstance(entry, Message)] == [2]
 
@@ -469,7 +472,7 @@ async def test_a_device_that_is_connected_is_seen_however_quiet_it_is(store: Sto
 
     async def suspended(days: int, *online: int) -> int:
         store.clock.advance(days * 86_400)
-        await store.box("ada", "ADA-PHONE")
+        await store.greet("ada", "ADA-PHONE")
         return (await store.mailboxes.expire(store.clock.now(), online)).suspended
 
     assert await suspended(31, ada, bob) == 0

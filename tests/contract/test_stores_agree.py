@@ -292,6 +292,13 @@ class Agreement(RuleBasedStateMachine):
 
         self.both(call)
 
+    @rule(person=people, device=devices)
+    def note_seen(self, person: str, device: str) -> None:
+        async def call(side: Side) -> Any:
+            await side.store.mailboxes.note_seen(await side.box(person, device))
+
+        self.both(call)
+
     @rule(person=people, device=devices, pair=talks, seq=st.integers(0, 9))
     def mark_read(self, person: str, device: str, pair: Talk, seq: int) -> None:
         async def call(side: Side) -> Any:

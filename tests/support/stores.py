@@ -54,6 +54,12 @@ class Store:
         assert found is not None
         return found.id
 
+    async def greet(self, name: str, device: str) -> int:
+        """Let a device be there; return its box."""
+        box = await self.box(name, device)
+        await self.mailboxes.note_seen(box)
+        return box
+
     async def talk(self, one: str, other: str) -> Conversation:
         """Give two people a device each and an open conversation."""
         for name in (one, other):

@@ -11,6 +11,9 @@ RECORDS_LONGER: Final = 7 * DAY
 AHEAD: Final = DAY
 """How far a device's clock may run ahead of the server's in a `msg_id`."""
 
+SEEN_EVERY: Final = 3_600 * SECOND
+"""After how long it is worth a write that a device was there again."""
+
 
 def is_too_old(made: int, now: int, retention: int) -> bool:
     """Return whether the record of a message made at `made` may be gone already."""

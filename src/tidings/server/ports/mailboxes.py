@@ -93,7 +93,10 @@ class Mailboxes(Protocol):
         """
 
     def find(self, device: Address) -> "Future[Mailbox | None]":
-        """Return the open mailbox of a device. Ends its suspension."""
+        """Return the open mailbox of a device. Anybody may look for it: that does not mean that it is there."""
+
+    def note_seen(self, box: BoxId) -> "Future[None]":
+        """Note that a device is there, to within an hour. Ends its suspension."""
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """Give the message its place and put it into every addressed mailbox, all or nothing.

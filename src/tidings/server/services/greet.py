@@ -32,4 +32,5 @@ class Greet:
             verify(base64.b64encode(mailbox.key).decode(), text.encode(), hello.signature)
         except BadKeys:
             raise Refusal(NotAllowed()) from None
+        await self._mailboxes.note_seen(mailbox.id)
         return Caller(mailbox.id, mailbox.address), mailbox

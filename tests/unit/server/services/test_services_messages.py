@@ -18,6 +18,7 @@ from tidings.server.services.ack import AckEntries, MarkAsRead
 from tidings.server.services.caller import Caller
 from tidings.server.services.conversations import OpenConversation, RespondToStranger, ShowConversations
 from tidings.server.services.greet import Greet
+from tidings.server.services.keys import LOW, HandOutKeys, Supply
 from tidings.server.services.life import ShowPresence
 from tidings.server.services.rates import Rates
 from tidings.server.services.send import SendMessage
@@ -26,7 +27,7 @@ from tidings.server.storage.memory.presence import MemoryPresence
 from tidings.server.storage.sql.sign_ins import SqlLastSeen
 from tidings.wire import commands as c
 from tidings.wire import events as e
-from tidings.wire.errors import KeyReused, NotAllowed, RateLimited, Refusal
+from tidings.wire.errors import KeyReused, MailboxFull, NotAllowed, RateLimited, Refusal
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address, account_id, new_msg_id
 
@@ -91,6 +92,28 @@ async def test_a_device_that_signs_the_challenge_gets_its_mailbox(scene: Scene) 
         with pytest.raises(Refusal) as refusal:
             await greet(refused, nonce, cookie)
         assert refusal.value.error == NotAllowed()
+
+
+async def test_nobody_but_the_device_itself_ends_its_suspension(scene: Scene) -> None:
+    server, bob = scene.house.server, scene.bob
+    mailboxes, clock = server.mailboxes, scene.house.clock
+    greet = Greet(mailboxes, scene.house.server_id)
+    hello = bob.hello(e.Challenge(NONCE, scene.house.server_id))
+    clock.advance(31 * 86_400)
+    await mailboxes.expire(clock.now())
+    with pytest.raises(Refusal):
+        await greet(msgspec.structs.replace(hello, signature=bytes(64)), NONCE, None)
+    hand_out = HandOutKeys(server.keys, mailboxes, scene.wakes, server.rates, Supply())
+    for _ in range(6):
+        await hand_out(scene.hers, c.ClaimKeys(1, [bob.address]))
+    assert (scene.his.box, e.KeysLow(LOW - 1)) in scene.wakes.told
+    command = scene.talk.send()
+    with pytest.raises(Refusal) as refusal:
+        await scene.send(command)
+    assert refusal.value.error == MailboxFull()
+    await greet(hello, NONCE, None)
+    await scene.send(command)
+    assert len((await mailboxes.read(scene.his.box, 0, 9)).entries) == 1
 
 
 # Conversations

@@ -66,6 +66,10 @@ class MemoryMailboxes(Heads):
         """See Mailboxes."""
         return settled(lambda: self._find(device))
 
+    def note_seen(self, box: BoxId) -> "Future[None]":
+        """See Mailboxes."""
+        return settled(lambda: self._note_seen(box))
+
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
         return settled(lambda: self.earlier(send, sender) or self.put(send, sender))
@@ -151,8 +155,12 @@ class MemoryMailboxes(Heads):
         box = owner.boxes.get(device.device) if owner else None
         if box is None:
             return None
-        box.suspended, box.seen = False, self.clock.now()
         return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
+
+    def _note_seen(self, box: BoxId) -> None:
+        state, now = self.box(box), self.clock.now()
+        if state.suspended or state.seen < now - retention.SEEN_EVERY:
+            state.suspended, state.seen = False, now
 
     def earlier(self, send: Send, sender: BoxId) -> Appended | None:
         """Return what was answered when this message was appended before. Raises Refusal if it may not be now."""
@@ -245,7 +253,6 @@ class MemoryMailboxes(Heads):
     def _ack(self, box: BoxId, ack: Ack) -> list[Notice]:
         state = self.box(box)
         entries, failed = self._entries[box], self._failed[box]
-        state.seen = self.clock.now()
         changed: dict[int, Head] = {}
 
         def deliver(letter: Letter) -> None:
@@ -265,7 +272,9 @@ class MemoryMailboxes(Heads):
             letter = failed.pop(pos, None)
             if letter is not None:
                 deliver(letter)
-        state.acked = max(state.acked, min(ack.pos, state.pos))
+        acked = min(ack.pos, state.pos)
+        if acked > state.acked:
+            state.acked, state.seen = acked, self.clock.now()
         if state.stored < self._box_limit:
             state.gaps = NONE
         return [self.changed_mark(head, state.account, state) for head in changed.values()]

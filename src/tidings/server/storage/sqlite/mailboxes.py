@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tidings.server.domain import admission, announce, membership
+from tidings.server.domain import admission, announce, membership, retention
 from tidings.server.domain.heads import NONE, Box, Head
 from tidings.server.domain.marks import needed_before
 from tidings.server.ports.clock import Clock
@@ -23,9 +23,6 @@ from tidings.wire.errors import KeyReused, NotAllowed, Refusal
 from tidings.wire.events import Marks, Message
 from tidings.wire.frames import Share
 from tidings.wire.ids import Address
-
-SEEN_EVERY = 3_600_000
-"""Milliseconds after which it is worth a write that a device was there again."""
 
 ACKED = """
 select e.pos, e.kind, e.ref, l.conversation, l.owner, l.seq, l.time, l.last_sender, l.run_start
@@ -75,6 +72,10 @@ class SqliteMailboxes:
     def find(self, device: Address) -> "Future[Mailbox | None]":
         """See Mailboxes."""
         return self.database.write(self._find, device, grows=False)
+
+    def note_seen(self, box: BoxId) -> "Future[None]":
+        """See Mailboxes."""
+        return self.database.write(self._note_seen, box, grows=False)
 
     def append(self, send: Send, sender: BoxId) -> "Future[Appended]":
         """See Mailboxes."""
@@ -134,11 +135,13 @@ class SqliteMailboxes:
         box = owner.boxes.get(device.device) if owner else None
         if box is None:
             return None
-        now = self._clock.now()
-        if box.suspended or box.seen < now - SEEN_EVERY:
-            box.suspended, box.seen = False, now
-            self.book.journal.now.boxes[box.id] = box
         return Mailbox(box.id, box.address, box.mailbox_id, box.key, box.acked)
+
+    def _note_seen(self, box: BoxId) -> None:
+        state, now = self.book.box(box), self._clock.now()
+        if state.suspended or state.seen < now - retention.SEEN_EVERY:
+            state.suspended, state.seen = False, now
+            self.book.journal.now.boxes[box] = state
 
     def _append(self, send: Send, sender: BoxId) -> Appended:
         self.book.trim()
