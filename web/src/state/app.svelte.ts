@@ -1,6 +1,7 @@
 /** The whole application: who is signed in here, what is open, how the connection is. */
 
 import { openDatabase, setting, type Database } from "../store/database";
+import { noteServerTime } from "../sync/actions";
 import { EngineClient } from "../sync/client";
 import { CallFailed } from "../sync/channel";
 import type { Happening, Held } from "../sync/context";
@@ -269,6 +270,7 @@ export class Application {
   private async hear(happening: Happening): Promise<void> {
     const time = performance.now();
     if (happening.kind === "signed-out") return this.onSignedOut();
+    if (happening.kind === "clock" && this.db) await noteServerTime(this.db, happening.serverTime);
     if (happening.kind === "connection") this.noteConnection(happening.online, happening.held);
     await Promise.all([
       this.people?.hear(happening),

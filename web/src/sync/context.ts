@@ -8,6 +8,7 @@ import { Disconnected, type Link, type Notice, type Question, type Reply } from 
 export type Happening =
   | { readonly kind: "changed"; readonly conversation: string }
   | { readonly kind: "account"; readonly account: string }
+  | { readonly kind: "clock"; readonly serverTime: number }
   | { readonly kind: "connection"; readonly online: boolean; readonly caughtUp: boolean; readonly held: Held | null }
   | { readonly kind: "typing"; readonly conversation: string; readonly account: string; readonly active: boolean }
   | { readonly kind: "presence"; readonly account: string; readonly online: boolean; readonly lastSeen: number }
@@ -18,8 +19,7 @@ export type Held = "elsewhere" | "outdated";
 
 export class Context {
   private current: Link | null = null;
-  /** Milliseconds by which the server's clock is ahead of this device's, as far as it is known. */
-  ahead = 0;
+  private ahead = 0;
 
   constructor(
     readonly db: Database,
@@ -52,6 +52,7 @@ export class Context {
 
   adjust(serverTime: number): void {
     this.ahead = serverTime - Date.now();
+    this.emit({ kind: "clock", serverTime });
   }
 
   tell(notice: Notice): void {

@@ -216,7 +216,6 @@ export class Engine {
     const mailboxId = (await setting(db, "mailboxId")) ?? new Uint8Array();
     const isSame = mailboxId.join() === ready.mailbox_id.join();
     await write(db, ["settings", "sealed", "inbox"], async (tx) => {
-      await set(tx, { ahead: this.context.ahead });
       if (!isSame) {
         await set(tx, { mailboxId: ready.mailbox_id, lastPos: 0, recovered: [] });
         await tx.objectStore("sealed").clear();
@@ -334,7 +333,7 @@ export class Engine {
     const { db } = this.context;
     for (const row of await db.getAll("conversations")) {
       if (row.standing !== "open" || row.greeted) continue;
-      if (await queueProfile(db, row.id)) this.outbox.wake(row.id);
+      if (await queueProfile(db, row.id, this.context.now())) this.outbox.wake(row.id);
     }
   }
 

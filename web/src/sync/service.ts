@@ -96,9 +96,10 @@ export class Service {
       const store = tx.objectStore("conversations");
       for (const row of await store.getAll()) await store.put({ ...row, greeted: false });
     });
+    const engine = this.signedIn();
     for (const row of await this.db.getAll("conversations")) {
       if (row.standing !== "open") continue;
-      if (await queueProfile(this.db, row.id)) this.wake(row.id);
+      if (await queueProfile(this.db, row.id, engine.context.now())) this.wake(row.id);
     }
   }
 
@@ -119,7 +120,7 @@ export class Service {
     const reply = await engine.context.ask("conversations", { t: "respond", conversation, answer });
     await engine.contacts.take(reply.conversations);
     const opened = reply.conversations.some(({ standing }) => standing === "open");
-    if (opened && (await queueProfile(this.db, conversation))) this.wake(conversation);
+    if (opened && (await queueProfile(this.db, conversation, engine.context.now()))) this.wake(conversation);
   }
 
   /** Accepts the identity that an account has now, and sends what was held back. */
