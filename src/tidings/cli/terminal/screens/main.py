@@ -218,8 +218,9 @@ class Main(Screen[None]):
         self.refresh_bindings()
 
     @on(Talk.Read)
-    def count_fewer(self) -> None:
-        """Show that something was read."""
+    @on(Talk.Wrote)
+    def follow(self) -> None:
+        """Show in the list, too, that something was read or written."""
         self.show_list()
 
     @on(Talk.Failed)

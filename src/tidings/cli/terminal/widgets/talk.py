@@ -42,6 +42,9 @@ class Talk(Vertical):
     class Read(Message):
         """Something was read: the list counts fewer."""
 
+    class Wrote(Message):
+        """Something was written: it waits in the outbox."""
+
     class Failed(Message):
         """Something did not work."""
 
@@ -205,6 +208,7 @@ class Talk(Vertical):
         self._desk.renew({self.conversation})
         self.renew()
         self._messages.to_end()
+        self.post_message(self.Wrote())
 
     @on(TextArea.Changed, "#composer")
     async def typed(self) -> None:
@@ -274,6 +278,7 @@ class Talk(Vertical):
         if self.conversation is not None:
             self._desk.renew({self.conversation})
             self.renew()
+            self.post_message(self.Wrote())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """See DOMNode."""
