@@ -25,6 +25,7 @@ from support.stores import account, open_store
 from support.traces import samples_of, traces
 from tidings.server.storage.sqlite.mailboxes import SqliteMailboxes
 from tidings.wire import commands as c
+from tidings.wire.closes import Close
 from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome
 from tidings.wire.events import Message
 from tidings.wire.frames import Share
@@ -256,6 +257,24 @@ async def test_fault_04_what_a_commit_that_failed_has_kept_reaches_who_is_connec
             failing[0] = True
             assert (await tell(hers, send)).error == UnknownOutcome()
             assert (await until(his, Message)).ciphertext == b"kept"
+
+
+async def test_fault_04_a_device_whose_ack_came_to_nothing_is_sent_away_and_says_it_again(tmp_path: Path) -> None:
+    failing = [False]
+
+    def on_step(step: str) -> None:
+        if step == "committing" and failing[0]:
+            failing[0] = False
+            raise apsw.IOError("planted")
+
+    async with local_server(tmp_path, on_step=on_step) as server:
+        ada, bob = await befriend(server, "ada", "bob")
+        async with ada.socket() as hers, bob.socket() as his:
+            await tell(hers, (await ada.open_direct(hers, bob)).send(b"kept"))
+            message = await until(his, Message)
+            failing[0] = True
+            await his.command(c.Ack(message.pos))
+            assert await his.closed() == Close.MOVED
 
 
 # Fault 5: a file is damaged

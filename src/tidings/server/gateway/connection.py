@@ -16,7 +16,7 @@ from tidings.server.services.caller import Caller
 from tidings.server.services.drain import Drain
 from tidings.wire.closes import Close
 from tidings.wire.codec import Codec
-from tidings.wire.commands import Command, Hello
+from tidings.wire.commands import Ack, Command, Hello, MarkRead
 from tidings.wire.errors import Refusal, Unavailable, UnknownOutcome, WireError
 from tidings.wire.events import CaughtUp, KeysLow, Ready, Refused, ServerFrame, Stored
 from tidings.wire.ids import Address, Millis, Pos
@@ -348,6 +348,8 @@ class Connection:
         number = getattr(command, "id", None)
         if number is not None:
             self._send(Refused(number, error))
+        elif isinstance(command, Ack | MarkRead) and isinstance(error, Unavailable | UnknownOutcome):
+            self.end(Close.MOVED)  # it is told of no answer, and would not know that it has to say it again
 
     def _count(self, error: WireError) -> None:
         self._gateway.metrics.refused.labels(type(error).__struct_config__.tag).inc()
