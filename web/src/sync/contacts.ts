@@ -61,7 +61,7 @@ export class Contacts {
       rows.set(keys.account, doubted(await this.account(keys.account), keys, UNSIGNED));
     }
     await write(this.context.db, ["accounts"], async (tx) => {
-      for (const row of rows.values()) await tx.objectStore("accounts").put(row);
+      for (const row of rows.values()) await renew(tx, row);
     });
     for (const account of rows.keys()) this.context.emit({ kind: "account", account });
   }
@@ -136,7 +136,7 @@ export class Contacts {
     if (!known) throw new Distrusted(id, "the account is not known");
     await this.context.machine.approve(id);
     await write(this.context.db, ["accounts"], async (tx) => {
-      await tx.objectStore("accounts").put({ ...known, master: known.now });
+      await renew(tx, { ...known, master: known.now });
     });
     this.context.emit({ kind: "account", account: id });
   }
@@ -297,4 +297,11 @@ function merged(before: ConversationRow | undefined, shown: Conversation, now: n
     epoch: shown.epoch,
     members: Object.fromEntries(shown.members.map(({ account, version }) => [account, version])),
   };
+}
+
+/** Writes what is known of an account; its name is what a message told, perhaps while its keys were looked at. */
+async function renew(tx: Transaction, row: AccountRow): Promise<void> {
+  const store = tx.objectStore("accounts");
+  const known = await store.get(row.id);
+  await store.put({ ...row, name: known ? known.name : row.name });
 }
