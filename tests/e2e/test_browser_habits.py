@@ -90,6 +90,13 @@ async def has_settled(person: BrowserPerson) -> None:
     }""")
 
 
+async def finds(person: BrowserPerson, name: str, text: str) -> None:
+    """Open a conversation, and wait until a message is there that stays where it is."""
+    await person.open(name)
+    await expect(person.bubble(text)).to_be_visible()  # an empty one has settled, too
+    await has_settled(person)
+
+
 async def is_at_end(person: BrowserPerson) -> None:
     """Wait until the newest message is in view."""
     log = await person.log.element_handle()
@@ -238,11 +245,9 @@ async def test_habit_07_each_conversation_is_found_as_it_was_left(home: House) -
             await scroll(ada, -1000)
         at_fay = await first_in_view(ada)
         place_at_fay = await place_of(ada, at_fay)
-        await ada.open("Gus")
-        await has_settled(ada)
+        await finds(ada, "Gus", at_gus)
         assert abs(await place_of(ada, at_gus) - place_at_gus) <= 2
-        await ada.open("Fay")
-        await has_settled(ada)
+        await finds(ada, "Fay", at_fay)
         assert abs(await place_of(ada, at_fay) - place_at_fay) <= 2
 
 
