@@ -72,17 +72,18 @@ def spread(places: Sequence[float | None]) -> float:
 
 
 async def place_of(person: BrowserPerson, text: str) -> float:
-    """Return where a message stands on the screen."""
-    box = await person.bubble(text).bounding_box()
+    """Return how far below the upper edge of the conversation a message stands: a banner may come and go above it."""
+    box, log = await person.bubble(text).bounding_box(), await person.log.bounding_box()
     assert box is not None, text
-    return box["y"]
+    assert log is not None
+    return box["y"] - log["y"]
 
 
 async def has_settled(person: BrowserPerson) -> None:
-    """Wait until nothing has moved for a few frames."""
+    """Wait until nothing has moved for a quarter of a second: what was estimated is put right when a scroll is over."""
     await person.log.evaluate("""async (log) => {
       let before = -1;
-      for (let still = 0; still < 6; still += 1) {
+      for (let still = 0; still < 15; still += 1) {
         await new Promise(requestAnimationFrame);
         if (log.scrollTop !== before) still = 0;
         before = log.scrollTop;
